@@ -1,0 +1,1 @@
+"""Animal pose: labels in, models out; videos in, poses out."""

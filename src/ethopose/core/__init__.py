@@ -1,0 +1,1 @@
+"""Types, errors and plain geometry. No I/O; imports nothing of the house."""
