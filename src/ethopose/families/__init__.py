@@ -1,0 +1,56 @@
+"""Other tools' model folders and our own: recognise, translate into a spec, hand over the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ethopose.core import ModelError, UsageError
+from ethopose.families import native, sleap_nn
+from ethopose.families.model import Family, Model
+
+FAMILIES = (
+    Family("ethopose", native.recognises, native.read),
+    Family("SLEAP-NN", sleap_nn.recognises, sleap_nn.read),
+)
+
+__all__ = ["FAMILIES", "Family", "Model", "family_of", "load"]
+
+
+def load(model: str | Path | Sequence[str | Path]) -> Model:
+    """The model in a folder, or in the two folders of a top-down pair in any order.
+
+    A file of a model folder (a checkpoint, a configuration) stands for its folder.
+
+    Raises:
+        ModelError: there is no folder, or nothing in it is known.
+        UsageError: two folders that form no pair.
+    """
+    given = [model] if isinstance(model, str | Path) else list(model)
+    folders = [_folder(Path(path)) for path in given]
+    if not 1 <= len(folders) <= 2:
+        raise UsageError(f"a model is one folder or a pair of two, not {len(folders)}")
+    families = {family_of(folder).name: family_of(folder) for folder in folders}
+    if len(families) > 1:
+        raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(folders))
+    return next(iter(families.values())).read(folders)
+
+
+def family_of(folder: Path) -> Family:
+    """The tool that wrote a model folder."""
+    for family in FAMILIES:
+        if family.recognises(folder):
+            return family
+    known = ", ".join(family.name for family in FAMILIES)
+    raise ModelError("no model that ethopose knows", where=folder, fix=f"give a model folder of {known}")
+
+
+def _folder(path: Path) -> Path:
+    if not path.exists():
+        raise ModelError("no such model folder", where=path, fix="check the path given with -m")
+    folder = path if path.is_dir() else path.parent
+    return folder.resolve()
+
+
+def _listed(folders: Sequence[Path]) -> str:
+    return ", ".join(str(folder) for folder in folders)

@@ -1,0 +1,19 @@
+"""A stage's two graphs, compiled and run. Knows nothing of tools, files of models, or videos."""
+
+from __future__ import annotations
+
+from ethopose.runtime.options import Compute, resolve
+from ethopose.runtime.stage import CompiledStage, Maps, Shape, StageSource
+
+__all__ = ["CompiledStage", "Compute", "Maps", "Shape", "StageSource", "compile_stage", "resolve"]
+
+
+def compile_stage(source: StageSource, shape: Shape, compute: Compute) -> CompiledStage:
+    """A stage ready for batches of one shape, on what `resolve` decided."""
+    if compute.runtime == "openvino":
+        from ethopose.runtime.openvino import OpenVinoStage
+
+        return OpenVinoStage(source, shape, compute)
+    from ethopose.runtime.torch import TorchStage
+
+    return TorchStage(source, shape, compute)

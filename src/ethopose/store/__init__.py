@@ -1,0 +1,25 @@
+"""Results on disk: parts, manifests, files that are there whole or not at all."""
+
+from ethopose.store.atomic import replacing, replacing_path
+from ethopose.store.manifest import Manifest, ModelRecord, PartRecord
+from ethopose.store.result import Part, Result, is_result, read
+from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable
+from ethopose.store.writer import Writer, start
+
+__all__ = [
+    "OK",
+    "SKIPPED",
+    "UNDECODABLE",
+    "FrameTable",
+    "Manifest",
+    "ModelRecord",
+    "Part",
+    "PartRecord",
+    "Result",
+    "Writer",
+    "is_result",
+    "read",
+    "replacing",
+    "replacing_path",
+    "start",
+]

@@ -1,0 +1,6 @@
+"""The backbones that a spec can name. A backbone is an image in, features by stride out."""
+
+from ethopose.models.backbones.unet import UNet
+from ethopose.models.registry import Registry
+
+BACKBONES = Registry("backbone", {"unet": UNet})

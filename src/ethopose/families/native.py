@@ -1,0 +1,72 @@
+"""Our own model folders: `model.yaml`, the spec, and `weights.safetensors`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from pydantic import ValidationError
+
+from ethopose.core import ModelError, UsageError
+from ethopose.families.files import file_digest, read_yaml
+from ethopose.families.model import Model
+from ethopose.models.spec import ModelSpec
+from ethopose.store.atomic import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SPEC, WEIGHTS = "model.yaml", "weights.safetensors"
+
+
+def recognises(folder: Path) -> bool:
+    """Whether the folder holds one of our models."""
+    return (folder / SPEC).is_file()
+
+
+def read(folders: Sequence[Path]) -> Model:
+    """The model in our own folder. Both stages of a pair lie in one."""
+    if len(folders) != 1:
+        raise UsageError("two folders of ethopose form no pair: one folder holds both stages")
+    folder = folders[0]
+    try:
+        spec = ModelSpec.model_validate(read_yaml(folder / SPEC))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(key) for key in first["loc"])
+        raise ModelError(f"{place}: {first['msg']}", where=folder / SPEC) from None
+    digest = spec.digest(file_digest(folder / WEIGHTS))
+    return Model(spec, digest, (folder,), lambda stage: _weights(folder / WEIGHTS, stage))
+
+
+def write(folder: Path, spec: ModelSpec, weights: Sequence[Mapping[str, Tensor]]) -> None:
+    """A model folder; `weights` holds a state for each stage. Stored in half precision, read as fp32."""
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        f"{stage}.{name}": tensor.half().contiguous()
+        for stage, state in enumerate(weights)
+        for name, tensor in state.items()
+    }
+    with replacing(folder / WEIGHTS) as file:
+        file.write(save(tensors))
+    text = yaml.safe_dump(spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
+    with replacing(folder / SPEC) as file:
+        file.write(text.encode())
+
+
+def _weights(path: Path, stage: int) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ModelError(f"weights that cannot be read ({error})", where=path) from error
+    prefix = f"{stage}."
+    return {
+        name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items() if name.startswith(prefix)
+    }

@@ -1,0 +1,59 @@
+"""What a format is, and what reading a file of poses gives."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from ethopose.core import DataError, FormatError, Poses
+from ethopose.store import Result
+
+_FOREIGN = (
+    DataError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)  # what h5py, json, pyarrow and NumPy say of damaged files
+
+
+@dataclass(frozen=True, slots=True)
+class PoseFile:
+    """The contents of a file of poses."""
+
+    poses: Poses
+    frames: Int64[np.ndarray, "frame"]  # every frame the file tells of, also those without animals
+    tracks: tuple[str, ...] = ()  # names that `poses.track` counts in
+    video: str | None = None  # path of the video, as written
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to keep poses in one file.
+
+    `write` works part by part and replaces `path` whole or not at all (`ResultError`); `read` raises
+    `FormatError` for a file that is not of this format. `loses` names what does not come back: columns
+    of `Poses`, fields of `Skeleton`, fields of `PoseFile`.
+    """
+
+    name: str
+    suffix: str
+    write: Callable[[Result, Path], None]
+    read: Callable[[Path], PoseFile]
+    loses: frozenset[str] = frozenset()
+
+
+@contextmanager
+def reading(path: Path, format_name: str) -> Iterator[None]:
+    """Whatever a damaged or hostile file provokes in this block becomes `FormatError`."""
+    try:
+        yield
+    except _FOREIGN as error:
+        what = error.what if isinstance(error, DataError) else str(error)
+        raise FormatError(f"not a readable {format_name} file: {what}", where=path) from error

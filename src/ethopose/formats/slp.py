@@ -1,0 +1,349 @@
+"""SLEAP's `.slp`: HDF5 as sleap-io lays it out (format 1.4 written, 1.0 to 2.x read)."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Int64
+from pydantic import JsonValue
+
+from ethopose.core import DataError, Poses, ResultError, Skeleton
+from ethopose.formats.format import Format, PoseFile, reading
+from ethopose.formats.hdf5 import replacing_hdf5
+from ethopose.formats.slp_skeleton import from_graph, to_graph
+from ethopose.store import Part, Result
+
+if TYPE_CHECKING:
+    import h5py
+
+_FRAME = np.dtype(
+    [
+        ("frame_id", "u8"),
+        ("video", "u4"),
+        ("frame_idx", "u8"),
+        ("instance_id_start", "u8"),
+        ("instance_id_end", "u8"),
+    ]
+)
+_INSTANCE = np.dtype(
+    [
+        ("instance_id", "i8"),
+        ("instance_type", "u1"),
+        ("frame_id", "u8"),
+        ("skeleton", "u4"),
+        ("track", "i4"),
+        ("from_predicted", "i8"),
+        ("score", "f4"),
+        ("point_id_start", "u8"),
+        ("point_id_end", "u8"),
+        ("tracking_score", "f4"),
+    ]
+)
+_POINT = np.dtype([("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")])
+_PREDICTED_POINT = np.dtype([*_POINT.descr, ("score", "f8")])
+_USER, _PREDICTED = 0, 1
+_ATTRIBUTE_LIMIT = 64_000  # HDF5 allows an attribute 64 KiB, its header included
+_DEFLATE_LIMIT = 1032  # zlib packs no tighter; a dataset that claims to is no data
+
+# SLEAP-NN's guide and its code name the same things differently: both names are written
+_PROVENANCE = {
+    "started": ("inference_start_timestamp", "timestamp_start"),
+    "ended": ("inference_end_timestamp", "timestamp_end"),
+    "seconds": ("inference_runtime_seconds", "runtime_sec"),
+}
+_FLAT = ("peak_threshold", "batch_size", "max_instances")  # settings told at the top level too
+
+
+def write(result: Result, path: Path) -> None:
+    """Write predicted instances and a row for every frame of a result, part by part.
+
+    One track an instance: the result's tracks, or the individuals where it has none. Coordinates
+    are moved so that the centre of the top left pixel is (0, 0).
+
+    Raises:
+        ResultError: the disk is full, or the skeleton is larger than the format can hold.
+    """
+    with replacing_hdf5(path) as file:
+        names = _write_parts(file, result)
+        _write_json(file, "videos_json", [_video(result.video)])
+        _write_json(file, "tracks_json", [[0, name] for name in names])
+        _write_json(file, "suggestions_json", [])
+        _write_json(file, "sessions_json", [])
+        _write_metadata(file, result)
+
+
+def _write_parts(file: "h5py.File", result: Result) -> tuple[str, ...]:
+    """Write frames, instances and points; gives the names of the tracks they speak of."""
+    n_keypoints = len(result.skeleton.keypoints)
+    frames = file.create_dataset("frames", (result.manifest.n_done,), _FRAME)
+    instances = file.create_dataset("instances", (len(result),), _INSTANCE)
+    file.create_dataset("points", (0,), _POINT)
+    points = file.create_dataset("pred_points", (len(result) * n_keypoints,), _PREDICTED_POINT)
+    names = result.tracks or result.skeleton.individuals
+    by_individual = not result.tracks and bool(names)
+    frame_at, row_at, last_track = 0, 0, len(names) - 1
+    for part in result:
+        track = part.poses.individual.astype(np.int32) if by_individual else part.poses.track
+        last_track = max(last_track, track.max(initial=-1))
+        n_frames, n_rows = len(part.frames), len(part.poses)
+        frames[frame_at : frame_at + n_frames] = _frame_rows(part, frame_at, row_at)
+        instances[row_at : row_at + n_rows] = _instance_rows(part, track, frame_at, row_at)
+        stop = (row_at + n_rows) * n_keypoints
+        points[row_at * n_keypoints : stop] = _point_rows(part.poses, result.manifest.pixel_origin)
+        frame_at, row_at = frame_at + n_frames, row_at + n_rows
+    return (*names, *(f"track_{number}" for number in range(len(names), last_track + 1)))
+
+
+def _frame_rows(part: Part, frame_at: int, row_at: int) -> np.ndarray[Any, Any]:
+    rows = np.zeros(len(part.frames), _FRAME)
+    rows["frame_id"] = frame_at + np.arange(len(rows))
+    rows["frame_idx"] = part.frames.frame
+    rows["instance_id_end"] = row_at + np.cumsum(part.frames.animals)
+    rows["instance_id_start"] = rows["instance_id_end"] - part.frames.animals.astype(np.uint64)
+    return rows
+
+
+def _instance_rows(part: Part, track: np.ndarray, frame_at: int, row_at: int) -> np.ndarray[Any, Any]:
+    poses, n_keypoints = part.poses, len(part.poses.skeleton.keypoints)
+    rows = np.zeros(len(poses), _INSTANCE)
+    rows["instance_id"] = row_at + np.arange(len(rows))
+    rows["instance_type"] = _PREDICTED
+    rows["frame_id"] = frame_at + np.searchsorted(part.frames.frame, poses.frame)
+    rows["track"] = track
+    rows["from_predicted"] = -1
+    rows["score"] = poses.score
+    rows["point_id_start"] = rows["instance_id"] * n_keypoints
+    rows["point_id_end"] = rows["point_id_start"] + np.uint64(n_keypoints)
+    rows["tracking_score"] = poses.identity_score
+    return rows
+
+
+def _point_rows(poses: Poses, pixel_origin: float) -> np.ndarray[Any, Any]:
+    rows = np.zeros(poses.confidence.size, _PREDICTED_POINT)
+    xy = poses.xy.reshape(-1, 2).astype(np.float64) - pixel_origin
+    rows["x"], rows["y"] = xy.T
+    rows["visible"] = np.isfinite(xy).all(axis=1)
+    rows["score"] = poses.confidence.reshape(-1)
+    return rows
+
+
+def _video(video: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    path = Path(str(video.get("path", "")))
+    shape = [video.get(key) for key in ("frames", "height", "width", "channels")]
+    backend: dict[str, JsonValue] = {
+        "type": "ImageVideo" if path.is_dir() else "MediaVideo",
+        "shape": None if None in shape else shape,
+        "filename": path.absolute().as_posix(),
+        "grayscale": video["channels"] == 1 if "channels" in video else None,
+        "bgr": True,
+        "dataset": "",
+        "input_format": "",
+        "fps": video.get("fps"),
+    }
+    return {"filename": backend["filename"], "backend": backend}
+
+
+def _write_json(file: "h5py.File", name: str, rows: list[Any]) -> None:
+    import h5py
+
+    text = [_compact(row) for row in rows]
+    file.create_dataset(name, data=text, dtype=h5py.string_dtype(), maxshape=(None,))
+
+
+def _write_metadata(file: "h5py.File", result: Result) -> None:
+    skeleton, nodes = to_graph(result.skeleton)
+    provenance = _provenance(result)
+    metadata = {
+        "version": "2.0.0",
+        "skeletons": [skeleton],
+        "nodes": nodes,
+        "videos": [],
+        "tracks": [],
+        "suggestions": [],
+        "negative_anchors": {},
+        "provenance": provenance,
+    }
+    if len(_compact(metadata)) > _ATTRIBUTE_LIMIT:  # provenance_json holds it in any case
+        metadata["provenance"] = {}
+    if len(text := _compact(metadata)) > _ATTRIBUTE_LIMIT:
+        raise ResultError("the skeleton is too large for a .slp file", where=result.path, fix="--format csv")
+    file.create_dataset("provenance_json", data=np.bytes_(_compact(provenance)))
+    group = file.create_group("metadata")
+    group.attrs["format_id"] = 1.4
+    group.attrs["json"] = np.bytes_(text)
+
+
+def _provenance(result: Result) -> dict[str, Any]:
+    manifest, video = result.manifest, str(result.video.get("path", ""))
+    told = {
+        theirs: manifest.provenance[ours]
+        for ours, spellings in _PROVENANCE.items()
+        for theirs in spellings
+        if ours in manifest.provenance
+    }
+    settings = {"batch_size": manifest.batch, **manifest.settings}
+    flat: dict[str, Any] = {key: settings[key] for key in _FLAT if key in settings}
+    return {
+        **manifest.provenance,
+        **told,
+        **flat,
+        "model_paths": list(manifest.model.paths),
+        "model_name": manifest.model.name,
+        "model_digest": manifest.model.digest,
+        "source_file": video,
+        "source_path": video,
+        "source_video_paths": [video],
+        "frame_selection": {"frames_processed": manifest.n_done},
+        "inference_config": settings,
+    }
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def read(path: Path, *, video: int | None = None) -> PoseFile:
+    """Read the instances of one video, those that people placed and those predicted.
+
+    What people placed has score and confidence 1. A prediction that a person corrected is left out, for it
+    is the same animal. `video` is needed where the file holds several.
+
+    Raises:
+        FormatError: not a `.slp` file, damaged, newer than 2.x, several videos or skeletons.
+    """
+    import h5py
+
+    with reading(path, "slp"), h5py.File(path, "r") as file:
+        version = float(file["metadata"].attrs.get("format_id", 1.0))
+        if not 1 <= version < 3:
+            raise DataError(f"format {version:g}; formats 1.0 to 2.x can be read")
+        metadata = json.loads(file["metadata"].attrs["json"])
+        frames, instances = _load(file, "frames", _FRAME), _load(file, "instances", _INSTANCE)
+        frames, row_of_frame = _frames_of(frames, instances, video)
+        tracks = tuple(str(json.loads(row)[1]) for row in _dataset(file, "tracks_json")[:])
+        rows = instances[row_of_frame]
+        replaced = np.isin(row_of_frame, rows["from_predicted"][rows["instance_type"] == _USER])
+        rows, frame = (
+            rows[~replaced],
+            np.repeat(frames["frame_idx"].astype(np.int64), _lengths(frames))[~replaced],
+        )
+        poses = _poses(file, rows, frame, _skeleton(metadata, rows), shift=0.5 if version < 1.1 else 0.0)
+        if len(poses) and not -1 <= poses.track.min() <= poses.track.max() < len(tracks):
+            raise DataError(f"instances speak of tracks beyond the {len(tracks)} there are")
+        return PoseFile(
+            poses, np.unique(frames["frame_idx"].astype(np.int64)), tracks, _video_path(file, frames)
+        )
+
+
+def _dataset(file: "h5py.File", name: str) -> "h5py.Dataset":
+    """A dataset that lies in this file and is as large as it says."""
+    import h5py
+
+    dataset = file[name]
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(dataset, h5py.Dataset):
+        raise DataError(f"{name} is not a dataset of this file")
+    if dataset.ndim != 1 or dataset.external or dataset.is_virtual:
+        raise DataError(f"{name} is not a plain list")
+    if dataset.nbytes > _DEFLATE_LIMIT * dataset.id.get_storage_size():
+        raise DataError(f"{name} claims {dataset.nbytes} bytes that are not there")
+    return dataset
+
+
+def _load(file: "h5py.File", name: str, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """A table with the fields wanted; `tracking_score`, which old files lack, is NaN then."""
+    dataset = _dataset(file, name)
+    missing = set(dtype.names or ()) - set(dataset.dtype.names or ())
+    if missing - {"tracking_score"}:
+        raise DataError(f"{name} lacks {', '.join(sorted(missing))}")
+    stored, table = dataset[:], np.zeros(len(dataset), dtype)
+    for field in dtype.names or ():
+        if field in missing:
+            table[field] = np.nan
+        elif stored.dtype[field].kind in ("biu" if dtype[field].kind in "biu" else "biuf"):
+            table[field] = stored[field]
+        else:
+            raise DataError(f"{name}.{field} is {stored.dtype[field]}")
+    return table
+
+
+def _lengths(frames: np.ndarray) -> Int64[np.ndarray, "frame"]:
+    """Instances in each frame; negative where a hostile file ends before it starts."""
+    start, end = (frames[f"instance_id_{side}"].astype(np.int64) for side in ("start", "end"))
+    return np.subtract(end, start, dtype=np.int64)
+
+
+def _frames_of(frames: np.ndarray, instances: np.ndarray, video: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """The video's frames in order, and the instances' rows frame by frame."""
+    videos = np.unique(frames["video"])
+    if video is None and len(videos) > 1:
+        raise DataError(
+            f"it holds poses of {len(videos)} videos ({', '.join(map(str, videos))}), and one is read"
+        )
+    if video is not None:
+        frames = frames[frames["video"] == video]
+    if np.any(frames["instance_id_end"] > len(instances)) or np.any(
+        frames["frame_idx"] > np.iinfo(np.int64).max
+    ):
+        raise DataError("frames speak of instances that are not there")
+    frames = frames[np.argsort(frames["frame_idx"], kind="stable")]
+    lengths = _lengths(frames)
+    if lengths.min(initial=0) < 0 or lengths.sum() > len(instances):
+        raise DataError("frames share instances")
+    ends = np.cumsum(lengths)
+    within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
+    return frames, np.repeat(frames["instance_id_start"].astype(np.int64), lengths) + within
+
+
+def _skeleton(metadata: dict[str, Any], instances: np.ndarray) -> Skeleton:
+    used = np.unique(instances["skeleton"])
+    if len(used) > 1:
+        raise DataError(f"it holds poses of {len(used)} skeletons, and one is read")
+    return from_graph(metadata["skeletons"][int(used[0]) if len(used) else 0], metadata["nodes"])
+
+
+def _poses(file: "h5py.File", rows: np.ndarray, frame: np.ndarray, skeleton: Skeleton, shift: float) -> Poses:
+    n_keypoints = len(skeleton.keypoints)
+    xy = np.full((len(rows), n_keypoints, 2), np.nan, np.float32)
+    confidence = np.full((len(rows), n_keypoints), np.nan, np.float32)
+    score = rows["score"].copy()
+    for kind, name, dtype in ((_USER, "points", _POINT), (_PREDICTED, "pred_points", _PREDICTED_POINT)):
+        mine = rows["instance_type"] == kind
+        points = _points(_load(file, name, dtype), rows[mine], n_keypoints)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, not an error
+            found = np.stack([points["x"], points["y"]], axis=-1) - shift
+            xy[mine] = np.where(points["visible"][..., None], found, np.nan)
+            confidence[mine] = (
+                points["score"] if kind == _PREDICTED else np.where(points["visible"], 1, np.nan)
+            )
+    score[rows["instance_type"] == _USER] = 1
+    columns = {"track": rows["track"], "identity_score": rows["tracking_score"], "score": score}
+    return Poses(skeleton, frame=frame, xy=xy, confidence=confidence, **columns)
+
+
+def _points(points: np.ndarray, rows: np.ndarray, n_keypoints: int) -> np.ndarray[Any, Any]:
+    start, end = rows["point_id_start"], rows["point_id_end"]
+    if np.any(end > len(points)) or np.any(start > end) or np.any(end - start != n_keypoints):
+        raise DataError("instances speak of points that are not there")
+    found: np.ndarray[Any, Any] = points[start.astype(np.int64)[:, None] + np.arange(n_keypoints)]
+    return found
+
+
+def _video_path(file: "h5py.File", frames: np.ndarray) -> str | None:
+    videos = _dataset(file, "videos_json")
+    number = int(frames["video"][0]) if len(frames) else 0
+    if number >= len(videos):
+        return None
+    video = json.loads(videos[number])
+    name: str | None = video["backend"].get("filename") or video.get("filename")
+    return name
+
+
+FORMAT = Format(
+    name="slp",
+    suffix=".slp",
+    write=write,
+    read=read,
+    loses=frozenset({"individual", "individuals", "unique"}),  # individuals come back as tracks
+)

@@ -1,0 +1,153 @@
+"""From frames to the pictures that a network sees, and the way back for coordinates.
+
+All steps work on uint8 and round after each, as the peers' do; so they run on the host, in compiled
+integer arithmetic, the same for every runtime. Normalisation is part of graph 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+from numba import njit
+
+from ethopose.models.spec import Preparation
+
+Images = UInt8[np.ndarray, "batch height width channel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Frames in the model's colours and size; `ratio` is their size over the original's."""
+
+    images: Images
+    ratio: np.float32
+
+
+def fit(images: Images, preparation: Preparation) -> Fitted:
+    """Colour and size matcher: the first steps, which both stages of a pair share."""
+    images = _in_color(images, preparation.color)
+    height, width = images.shape[1:3]
+    target = preparation.fit or (None, None)
+    target_height, target_width = target[0] or height, target[1] or width
+    if (height, width) == (target_height, target_width):
+        return Fitted(images, np.float32(1))
+    ratio = min(target_height / height, target_width / width)
+    images = resize(images, round(height * ratio), round(width * ratio))
+    return Fitted(pad(images, target_height, target_width), np.float32(ratio))
+
+
+def to_pictures(images: Images, preparation: Preparation) -> Images:
+    """Scale and padding: the last steps, for fitted frames or for crops of them."""
+    if preparation.scale != 1:
+        height, width = images.shape[1:3]
+        images = resize(images, int(height * preparation.scale), int(width * preparation.scale))
+    multiple = preparation.pad_to
+    height, width = (math.ceil(size / multiple) * multiple for size in images.shape[1:3])
+    return pad(images, height, width)
+
+
+def crop(
+    images: Images, image: Int64[np.ndarray, "crop"], centroid: Float32[np.ndarray, "crop 2"], size: tuple[int, int]
+) -> tuple[Images, Float32[np.ndarray, "crop 2"]]:
+    """Windows of `size` (height, width) px around centroids of fitted frames, zero outside.
+
+    Returns the windows and the top left corners that keypoints are counted from. Those are not
+    rounded while the windows are, by up to 1 px: sleap-nn 0.3.5 does so and its results hold it.
+    """
+    height, width = size
+    corner = centroid - np.array((width, height), np.float32) / 2 + np.float32(0.5)
+    half = np.array((width // 2, height // 2), np.float32)
+    left_top = np.trunc(corner + half).astype(np.int64) - half.astype(np.int64)
+    windows = np.zeros((len(image), height, width, images.shape[-1]), np.uint8)
+    for window, source, (left, top) in zip(windows, image, left_top, strict=True):
+        rows = slice(max(top, 0), max(min(top + height, images.shape[1]), 0))
+        columns = slice(max(left, 0), max(min(left + width, images.shape[2]), 0))
+        seen = images[source, rows, columns]
+        window[rows.start - top :, columns.start - left :][: seen.shape[0], : seen.shape[1]] = seen
+    return windows, corner
+
+
+def pad(images: Images, height: int, width: int) -> Images:
+    """Zeros at the bottom and the right up to the size wanted."""
+    missing = height - images.shape[1], width - images.shape[2]
+    if missing == (0, 0):
+        return images
+    return np.pad(images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+
+
+def resize(images: Images, height: int, width: int) -> Images:
+    """Bilinear with antialiasing, by axis in fixed-point arithmetic, width first.
+
+    Equal to the bit to torchvision's `resize(antialias=True)` on uint8 on a CPU (2.13), which ports
+    Pillow's resampling.
+    """
+    if width != images.shape[2]:
+        images = _resample_columns(images, *_taps(images.shape[2], width))
+    if height != images.shape[1]:
+        images = _resample_rows(images, *_taps(images.shape[1], height))
+    return images
+
+
+@lru_cache(maxsize=64)
+def _taps(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """For each new cell the first cell it reads and its integer weights; and their binary digits."""
+    scale = size / new_size
+    support = max(scale, 1.0)
+    centre = scale * (np.arange(new_size) + 0.5)
+    first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + support + 0.5).astype(np.int64), size)
+    cell = first[:, None] + np.arange((last - first).max())
+    distance = np.abs(cell - centre[:, None] + 0.5) / support
+    weights = np.where(cell < last[:, None], np.maximum(1 - distance, 0), 0)
+    weights /= weights.sum(1, keepdims=True)
+    digits = next(d for d in range(22) if d == 21 or int(0.5 + weights.max() * 2 ** (d + 1)) >= 2**15)
+    return first, (weights * 2**digits + 0.5).astype(np.int32), digits
+
+
+@njit(cache=True, nogil=True)
+def _resample_columns(images: np.ndarray, first: np.ndarray, weights: np.ndarray, digits: int) -> np.ndarray:
+    batch, height, width, channels = images.shape
+    out = np.empty((batch, height, len(first), channels), np.uint8)
+    for b in range(batch):
+        for y in range(height):
+            for x in range(len(first)):
+                for c in range(channels):
+                    total = 1 << (digits - 1)
+                    for tap in range(weights.shape[1]):
+                        if weights[x, tap]:
+                            total += weights[x, tap] * images[b, y, first[x] + tap, c]
+                    out[b, y, x, c] = min(max(total >> digits, 0), 255)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _resample_rows(images: np.ndarray, first: np.ndarray, weights: np.ndarray, digits: int) -> np.ndarray:
+    batch, height, width, channels = images.shape
+    flat = np.ascontiguousarray(images).reshape(batch, height, width * channels)
+    out = np.empty((batch, len(first), width * channels), np.uint8)
+    for b in range(batch):
+        for y in range(len(first)):
+            total = np.full(width * channels, 1 << (digits - 1), np.int32)
+            for tap in range(weights.shape[1]):
+                if weights[y, tap]:
+                    row = flat[b, first[y] + tap]
+                    for x in range(width * channels):
+                        total[x] += weights[y, tap] * row[x]
+            for x in range(width * channels):
+                out[b, y, x] = min(max(total[x] >> digits, 0), 255)
+    return out.reshape(batch, len(first), width, channels)
+
+
+def _in_color(images: Images, color: str) -> Images:
+    """Gray is 0.2989 R + 0.587 G + 0.114 B, truncated (sleap-nn 0.3.5)."""
+    if color == "gray" and images.shape[-1] == 3:
+        red, green, blue = np.moveaxis(images, -1, 0).astype(np.float32)
+        weights = np.array((0.2989, 0.587, 0.114), np.float32)
+        return (weights[0] * red + weights[1] * green + weights[2] * blue).astype(np.uint8)[..., None]
+    if color == "rgb" and images.shape[-1] == 1:
+        return np.broadcast_to(images, (*images.shape[:-1], 3))
+    return images

@@ -1,0 +1,83 @@
+"""What a model is, declared: all that inference needs, in one vocabulary for every tool.
+
+Nothing here needs torch. An own model stores its spec as `model.yaml`; a foreign folder is
+translated into one by its family.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ethopose.core import Skeleton
+
+
+class Frozen(BaseModel):
+    """A record that cannot change and knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Part(Frozen):
+    """A backbone, head or grouping by name, with the options of its signature."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Preparation(Frozen):
+    """From a frame to the picture that the network sees; each step works on uint8.
+
+    The order is: colour, fit, crop (second stages), scale, pad.
+    """
+
+    color: Literal["as_filmed", "gray", "rgb"] = "as_filmed"
+    """as_filmed: one channel if the video is gray throughout its first frame, else RGB."""
+    fit: tuple[int | None, int | None] | None = None
+    """(height, width): resize to fit inside, keeping the aspect, then pad; None keeps the frame's own."""
+    crop: tuple[int, int] | None = None
+    """(height, width) of the window cut around each centroid from the fitted frame."""
+    scale: float = 1.0
+    pad_to: int = 1
+    """Zeros at the bottom and right up to a multiple of this."""
+
+
+class Network(Frozen):
+    """Layers: what reads the picture, and what reads its features. Outputs stand in the heads' order."""
+
+    in_channels: Literal[1, 3]
+    backbone: Part
+    heads: tuple[Part, ...]
+
+
+class Stage(Frozen):
+    """A network with its input arithmetic and with what becomes of its maps."""
+
+    preparation: Preparation
+    network: Network
+    grouping: Part
+    """How the decoded arrays become animals (`ethopose.models.grouping`)."""
+    peak_threshold: float = 0.2
+
+
+class ModelSpec(Frozen):
+    """A model: one stage for whole frames, or two: find centroids, then read a crop around each."""
+
+    name: str
+    family: str
+    kind: str
+    """What the model's own tool calls its type, for people to read."""
+    skeleton: Skeleton
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=2)
+    pixel_origin: float = 0.0
+    """Where the model's own tool puts the centre of the top left pixel: 0, or 0.5."""
+    result_format: str | None = None
+    """The file that the model's own tool would have written, by its name in `ethopose.formats`."""
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    def digest(self, *weights: str) -> str:
+        """sha256 of the spec without its name and of the digests of its weights."""
+        text = self.model_dump_json(exclude={"name", "provenance"})
+        return hashlib.sha256("\n".join((text, *weights)).encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""What a user may say about a prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ethopose.core import UsageError
+from ethopose.predict.selection import Runs, parse_frames
+from ethopose.runtime import Compute
+
+BATCH_SIZE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to predict. What is None is as the model says."""
+
+    out: str | Path | None = None
+    """The result's folder for one video, the folder that receives them for several; None: beside them."""
+    batch_size: int = BATCH_SIZE
+    """Frames that the network sees at a time."""
+    peak_threshold: float | None = None
+    """Peaks below it are no keypoints, 0 to 1; in a top-down pair for both models."""
+    max_instances: int | None = None
+    """Animals a frame at most: the highest scores stay."""
+    frames: str | None = None
+    """Frames to look at, such as `0-100,200-300` or `1,2,3`: counted from 0, ends included."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    threads: int | None = None
+    """CPU threads; None: one a core."""
+    runtime: str | None = None
+    """openvino or torch; None: openvino on a CPU, torch elsewhere."""
+    precision: str = "fp32"
+    """Of the network: fp32, bf16, or auto: bf16 where the device computes in it. Decoding is fp32 always."""
+    format: tuple[str, ...] | None = None
+    """Files to write besides the result, `none` or names; None: what the model's own tool would write."""
+    overwrite: bool = False
+    """Replace what is there."""
+    strict: bool = False
+    """Call any frame that cannot be read a loss, not only more than one in a thousand."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_instances"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}", fix="give 1 or more")
+        if self.peak_threshold is not None and not 0 <= self.peak_threshold <= 1:
+            raise UsageError(f"peak_threshold is {self.peak_threshold}", fix="give a number from 0 to 1")
+
+    @property
+    def compute(self) -> Compute:
+        """Where and how to compute."""
+        return Compute(self.device, self.runtime, self.precision, self.threads)
+
+    @property
+    def runs(self) -> Runs | None:
+        """The frames asked for; None for all."""
+        return None if self.frames is None else parse_frames(self.frames)
+
+
+def options_from(given: dict[str, Any]) -> Options:
+    """Options by keyword.
+
+    Raises:
+        UsageError: there is no such option, or its value makes no sense.
+    """
+    known = [field.name for field in fields(Options)]
+    if unknown := set(given) - set(known):
+        raise UsageError(f"no option is named {min(unknown)!r}", fix=f"choose from {', '.join(known)}")
+    if isinstance(given.get("format"), str):
+        given = {**given, "format": (given["format"],)}
+    return Options(**given)

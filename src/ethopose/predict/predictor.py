@@ -1,0 +1,138 @@
+"""A model on a device: frames in, animals out, batch by batch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ethopose.core import Poses
+from ethopose.families import Model
+from ethopose.media import Block
+from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
+from ethopose.models.preparation import Fitted, Images, crop, fit, to_pictures
+from ethopose.models.spec import Stage
+from ethopose.predict.profile import Profile
+from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
+
+CROPS_AT_ONCE = 4  # the batch of second stages; frames hold few animals, and a crop is small
+SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The animals of a block, and whether peaks had to be left out."""
+
+    poses: Poses
+    left_out: np.ndarray  # (frame,) bool: more peaks above the threshold than are kept
+
+
+class Predictor:
+    """A model, compiled where it is to run. Calls from several threads run beside each other."""
+
+    def __init__(self, model: Model, compute: Compute, *, threshold: float | None, limit: int | None) -> None:
+        self.model, self.compute = model, compute
+        stages = model.spec.stages
+        if threshold is not None:
+            stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
+        self.limit = limit
+        self.threshold = stages[-1].peak_threshold
+        self._stages = [_Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
+
+    def __call__(self, block: Block, batch: int, profile: Profile) -> Found:
+        """The animals in a block of at most `batch` frames."""
+        first = self._stages[0]
+        with profile.during("preparation"):
+            fitted = fit(block.image, first.stage.preparation)
+            pictures = to_pictures(fitted.images, first.stage.preparation)
+        found = first.found(pictures, batch, profile)
+        with profile.during("grouping"):
+            frames = np.arange(len(block))
+            context = Context(first.stage.peak_threshold, self.limit, frames)
+            instances = _in_frame(first.grouping(found, context), first.stage, fitted)
+        left_out = (found["next_value"] > first.stage.peak_threshold).any(-1)
+        if len(self._stages) == 2:
+            instances = self._read_crops(instances, fitted, profile)
+        return Found(self._poses(instances, block), left_out)
+
+    def _read_crops(self, centroids: Instances, fitted: Fitted, profile: Profile) -> Instances:
+        if not len(centroids.frame):
+            return no_instances(len(self.model.spec.skeleton.keypoints))
+        second = self._stages[1]
+        size = second.stage.preparation.crop
+        assert size is not None  # a second stage has one: `families` sees to it
+        with profile.during("preparation"):
+            centre = centroids.xy[:, 0] * fitted.ratio
+            windows, corner = crop(fitted.images, centroids.frame, centre, size)
+            pictures = to_pictures(windows, second.stage.preparation)
+        found = second.found(pictures, CROPS_AT_ONCE, profile)
+        with profile.during("grouping"):
+            context = Context(second.stage.peak_threshold, None, centroids.frame, centroids.score)
+            instances = second.grouping(found, context)
+            scale = np.float32(second.stage.preparation.scale)
+            xy = (instances.xy / scale + corner[instances.picture][:, None]) / fitted.ratio
+            return replace(instances, xy=xy)
+
+    def _poses(self, instances: Instances, block: Block) -> Poses:
+        seen = instances[block.status[instances.frame] == 0]  # a frame that cannot be read is all zeros
+        return Poses(
+            self.model.spec.skeleton,
+            frame=block.frame[seen.frame],
+            xy=seen.xy,
+            confidence=seen.confidence,
+            score=seen.score,
+            track=np.full(len(seen.frame), -1, np.int32),
+            individual=seen.individual,
+            identity_score=seen.identity_score,
+        )
+
+
+class _Runner:
+    """One stage, compiled for the sizes of picture that it meets."""
+
+    def __init__(self, model: Model, index: int, stage: Stage, compute: Compute) -> None:
+        self.stage = stage
+        self.grouping: Grouping = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
+        digest = f"{model.digest}.{index}"
+        self._source = StageSource(stage, lambda: model.weights(index), digest)
+        self._compute = compute
+        self._compiled: dict[Shape, CompiledStage] = {}
+        self._lock = threading.Lock()
+
+    def found(self, pictures: Images, batch: int, profile: Profile) -> Arrays:
+        """What graph 2 finds in pictures, run by batches that are filled up with zeros."""
+        parts = []
+        for pieces in _batches(pictures, batch):
+            compiled = self._for((batch, *pictures.shape[1:]))
+            with profile.during("network"):
+                maps = compiled.network(_filled(pieces, batch))
+            with profile.during("decoding"):
+                parts.append({name: array[: len(pieces)] for name, array in compiled.decode(maps).items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _for(self, shape: Shape) -> CompiledStage:
+        with self._lock:
+            if shape not in self._compiled:
+                if len(self._compiled) == SHAPES_KEPT:
+                    self._compiled.pop(next(iter(self._compiled)))
+                self._compiled[shape] = compile_stage(self._source, shape, self._compute)
+            return self._compiled[shape]
+
+
+def _in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:
+    """Coordinates of pictures as pixels of the frame; divided in this order, as sleap-nn 0.3.5 does."""
+    return replace(instances, xy=instances.xy / np.float32(stage.preparation.scale) / fitted.ratio)
+
+
+def _batches(pictures: Images, size: int) -> Iterator[Images]:
+    return (pictures[start : start + size] for start in range(0, len(pictures), size))
+
+
+def _filled(pictures: Images, size: int) -> Images:
+    if len(pictures) == size:
+        return pictures
+    filled = np.zeros((size, *pictures.shape[1:]), np.uint8)
+    filled[: len(pictures)] = pictures
+    return filled

@@ -1,0 +1,85 @@
+"""Videos and a model in, results out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, overload
+
+from ethopose.core import EthoposeError, UsageError
+from ethopose.families import Model, load
+from ethopose.media import find_videos, open_video
+from ethopose.predict.names import formats_named, result_path
+from ethopose.predict.options import Options, options_from
+from ethopose.predict.predictor import Predictor
+from ethopose.predict.report import Report
+from ethopose.predict.video import Job, predict_video
+from ethopose.runtime import resolve
+from ethopose.store import Result
+
+ModelLike = Model | str | Path | Sequence[str | Path]
+Progress = Callable[[Path, int, int], None]  # (video, frames done, frames in all)
+
+
+@overload
+def predict(videos: str | Path, model: ModelLike, **options: Any) -> Result: ...
+@overload
+def predict(videos: Sequence[str | Path], model: ModelLike, **options: Any) -> Report: ...
+def predict(videos: str | Path | Sequence[str | Path], model: ModelLike, **options: Any) -> Result | Report:
+    """Poses in a video, or in each of several; run the same call again to go on where it stopped.
+
+    Args:
+        videos: a video file or a folder of images gives its `Result`; a sequence of such, or of folders
+            of videos, gives a `Report` that is keyed by video.
+        model: a model folder, the two folders of a top-down pair in any order, or what `load` gave.
+        options: the fields of `ethopose.Options`.
+
+    Raises:
+        UsageError, ModelError: before any video is touched.
+        EthoposeError: for one video, what kept it from its result; of several, the report tells.
+    """
+    one = isinstance(videos, str | Path)
+    report = predict_all([videos] if one else videos, model, options_from(options))  # type: ignore[list-item]
+    if not one:
+        return report
+    for error in report.failures.values():
+        raise error
+    return next(iter(report.results.values()))
+
+
+def predict_all(
+    videos: Sequence[str | Path], model: ModelLike, options: Options, progress: Progress | None = None
+) -> Report:
+    """Poses in videos, one after the other; a video that fails does not stop the rest."""
+    paths = find_videos(videos)
+    formats_named(options.format, None)
+    compute = resolve(options.compute)
+    loaded = model if isinstance(model, Model) else load(model)
+    predictor = Predictor(loaded, compute, threshold=options.peak_threshold, limit=options.max_instances)
+    report = Report()
+    for path in paths:
+        try:
+            job = _job(path, loaded, options, len(paths))
+            told = partial(progress or _silent, path)
+            report.results[path] = predict_video(job, predictor, told, report.profile)
+        except UsageError:
+            raise
+        except EthoposeError as error:
+            report.failures[path] = error
+    return report
+
+
+def _job(path: Path, model: Model, options: Options, n_videos: int) -> Job:
+    out = None if options.out is None else Path(options.out)
+    return Job(
+        video=open_video(path),
+        path=result_path(path, model.spec.name, out, n_videos),
+        batch=options.batch_size,
+        runs=options.runs,
+        formats=formats_named(options.format, model.spec.result_format),
+        overwrite=options.overwrite,
+    )
+
+
+def _silent(video: Path, done: int, total: int) -> None: ...

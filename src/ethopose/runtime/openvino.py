@@ -1,0 +1,156 @@
+"""Both graphs of a stage in OpenVINO, on the CPU.
+
+A conversion is cached by the content it was made from; a run that finds it never imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ethopose.core import InferenceError
+from ethopose.models.grouping import Arrays
+from ethopose.runtime.cache import cached, code_digest
+from ethopose.runtime.options import Compute
+from ethopose.runtime.stage import Maps, Shape, StageSource
+
+if TYPE_CHECKING:
+    import torch
+
+NETWORK, DECODE = "network.xml", "decode.xml"
+
+
+class OpenVinoStage:
+    """A stage compiled for one shape of batch."""
+
+    def __init__(self, source: StageSource, shape: Shape, compute: Compute) -> None:
+        folder = cached(_key(source, shape), lambda folder: _convert(source, shape, folder))
+        precision = {"fp32": "f32", "bf16": "bf16"}[compute.precision]
+        self._network = _Graph(folder / NETWORK, precision, compute)
+        self._decode = _Graph(folder / DECODE, "f32", compute)
+
+    def network(self, pictures: np.ndarray) -> Maps:
+        """Graph 1."""
+        return list(self._network([pictures]).values())
+
+    def decode(self, maps: Maps) -> Arrays:
+        """Graph 2."""
+        return self._decode(maps)
+
+
+class _Graph:
+    """A compiled graph with the one set of buffers that it works in; callers take turns."""
+
+    def __init__(self, path: Path, precision: str, compute: Compute) -> None:
+        options = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": compute.threads,
+            "NUM_STREAMS": 1,
+        }
+        try:
+            compiled = _core().compile_model(path, "CPU", options)
+        except RuntimeError as error:
+            raise InferenceError(
+                f"OpenVINO cannot compile the network ({_first_line(error)})",
+                where=path,
+                fix="delete the cache folder, or choose --runtime torch",
+            ) from error
+        self._names = [output.get_any_name() for output in compiled.outputs]
+        self._request = compiled.create_infer_request()
+        self._turn = threading.Lock()
+
+    def __call__(self, inputs: list[np.ndarray]) -> Arrays:
+        with self._turn:
+            try:
+                self._request.infer(inputs, share_inputs=True)
+            except RuntimeError as error:
+                raise InferenceError(f"OpenVINO failed ({_first_line(error)})") from error
+            return {
+                name: tensor.data.copy()
+                for name, tensor in zip(self._names, self._request.output_tensors, strict=True)
+            }
+
+
+def has_bf16() -> bool:
+    """Whether this CPU computes in bf16 natively."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def openvino() -> Any:
+    """The package, without the message that it sends to Google Analytics each time it is imported."""
+    if "openvino" not in sys.modules:
+        telemetry = "openvino_telemetry"
+        sys.modules[telemetry] = None  # type: ignore[assignment]  # openvino falls back to its own stub
+        try:
+            import openvino
+        finally:
+            del sys.modules[telemetry]
+    return sys.modules["openvino"]
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    return openvino().Core()
+
+
+def _key(source: StageSource, shape: Shape) -> str:
+    version = openvino().__version__
+    text = "\n".join((source.digest, str(shape), version, code_digest()))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _convert(source: StageSource, shape: Shape, folder: Path) -> None:
+    """Write both graphs of a stage for one shape into a folder."""
+    import torch
+
+    from ethopose.models.build import DecodeGraph, build
+
+    graph = build(source.stage)
+    graph.load_state_dict(source.weights())
+    decode = DecodeGraph(graph)
+    pictures = torch.zeros(shape, dtype=torch.uint8)
+    with torch.no_grad():
+        maps = graph(pictures)
+    _save(graph, (pictures,), tuple(f"map{index}" for index in range(len(maps))), folder / NETWORK)
+    _save(decode, maps, decode.names, folder / DECODE)
+
+
+def _save(
+    module: torch.nn.Module, example: tuple[torch.Tensor, ...], names: tuple[str, ...], path: Path
+) -> None:
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+
+    # the front end itself, since `openvino.convert_model` writes to the home folder and reports its use
+    with torch.no_grad(), _quiet():
+        program = TorchFXPythonDecoder.from_exported_program(torch.export.export(module, example))
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        model = front_end.convert(front_end.load(program))
+    model.reshape({index: list(tensor.shape) for index, tensor in enumerate(example)})
+    for output, name in zip(model.outputs, names, strict=True):
+        output.tensor.set_names({name})
+    openvino().save_model(model, path, compress_to_fp16=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the notes that OpenVINO logs about every torch version newer than itself."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]

@@ -1,0 +1,39 @@
+"""What every runtime makes of a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ethopose.models.grouping import Arrays
+from ethopose.models.spec import Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Shape = tuple[int, int, int, int]  # batch, height, width, channel
+Maps = list[Any]  # raw maps of graph 1, wherever the runtime keeps them
+
+
+@dataclass(frozen=True, slots=True)
+class StageSource:
+    """A stage, its weights when they are asked for, and what identifies both."""
+
+    stage: Stage
+    weights: Callable[[], dict[str, Tensor]]
+    digest: str
+
+
+class CompiledStage(Protocol):
+    """The two graphs of a stage, ready for batches of one shape. Safe to call from several threads."""
+
+    def network(self, pictures: np.ndarray) -> Maps:
+        """Graph 1: prepared uint8 pictures of the shape compiled for, to raw maps."""
+        ...
+
+    def decode(self, maps: Maps) -> Arrays:
+        """Graph 2: raw maps to what was found, in fp32."""
+        ...

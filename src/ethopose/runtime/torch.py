@@ -1,0 +1,51 @@
+"""Both graphs of a stage in torch, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import torch
+
+from ethopose.core import InferenceError
+from ethopose.models.build import DecodeGraph, build
+from ethopose.models.grouping import Arrays
+from ethopose.runtime.options import Compute
+from ethopose.runtime.stage import Maps, Shape, StageSource
+
+
+class TorchStage:
+    """A stage on a device."""
+
+    def __init__(self, source: StageSource, shape: Shape, compute: Compute) -> None:
+        self._device = torch.device(compute.device)
+        if self._device.type == "cpu" and compute.threads:
+            torch.set_num_threads(compute.threads)
+        graph = build(source.stage)
+        graph.load_state_dict(source.weights())
+        self._graph = graph.to(self._device, memory_format=torch.channels_last)
+        self._decode = DecodeGraph(self._graph)
+        self._low = compute.precision == "bf16"
+
+    def network(self, pictures: np.ndarray) -> Maps:
+        """Graph 1."""
+        low = torch.autocast(self._device.type, torch.bfloat16) if self._low else contextlib.nullcontext()
+        with torch.inference_mode(), low, _told():
+            images = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device, non_blocking=True)
+            return list(self._graph(images))
+
+    def decode(self, maps: Maps) -> Arrays:
+        """Graph 2."""
+        with torch.inference_mode(), _told():
+            found = self._decode(*maps)
+            return {name: tensor.cpu().numpy() for name, tensor in zip(self._decode.names, found, strict=True)}
+
+
+@contextlib.contextmanager
+def _told() -> contextlib.AbstractContextManager[None]:  # type: ignore[misc]
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InferenceError("the device is out of memory", fix="choose a smaller --batch-size") from error
+    except RuntimeError as error:
+        raise InferenceError(f"torch failed ({str(error).splitlines()[0]})") from error

@@ -1,0 +1,152 @@
+"""The two tables of a part, and how they lie in Parquet files."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float32, Float64, Int32, Int64, UInt8
+
+from ethopose.core import DataError, FormatError, Poses, Skeleton
+
+OK, UNDECODABLE, SKIPPED = 0, 1, 2
+_INSTANCE: dict[str, type[np.generic]] = {
+    "frame": np.int64,
+    "individual": np.int16,
+    "track": np.int32,
+    "score": np.float32,
+    "identity_score": np.float32,
+}
+_REPAIR = "remove the file and start the command that made the result again: it makes the part anew"
+_FRAME: dict[str, type[np.generic]] = {
+    "frame": np.int64,
+    "time": np.float64,
+    "status": np.uint8,
+    "animals": np.int32,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTable:
+    """One row a frame that was asked for, in order, whether or not anything was found in it."""
+
+    frame: Int64[np.ndarray, "frame"]
+    time: Float64[np.ndarray, "frame"]  # seconds, by the container's own timestamps
+    status: UInt8[np.ndarray, "frame"]  # OK, UNDECODABLE or SKIPPED
+    animals: Int32[np.ndarray, "frame"]  # rows of poses in it
+
+    def __post_init__(self) -> None:
+        for name, dtype in _FRAME.items():
+            array = getattr(self, name)
+            if array.shape != (len(self.frame),) or array.dtype != dtype:
+                wanted = f"{np.dtype(dtype)}({len(self.frame)},)"
+                raise DataError(f"{name} is {array.dtype}{array.shape}, wanted {wanted}")
+        if np.any(np.diff(self.frame) <= 0):
+            raise DataError("frames are not in order")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def join_frames(tables: list[FrameTable]) -> FrameTable:
+    """Tables one after the other."""
+    empty = [FrameTable(**{name: np.empty(0, dtype) for name, dtype in _FRAME.items()})]
+    columns = {name: np.concatenate([getattr(table, name) for table in tables or empty]) for name in _FRAME}
+    return FrameTable(**columns)
+
+
+def frames_table(frames: FrameTable) -> pa.Table:
+    """The table of a `frames/` file."""
+    return _table({name: getattr(frames, name) for name in _FRAME})
+
+
+def poses_table(poses: Poses, extra: Mapping[str, Float32[np.ndarray, "instance"]]) -> pa.Table:
+    """The table of a `poses/` file; `extra` are the columns that a step adds."""
+    columns = {name: getattr(poses, name) for name in _INSTANCE}
+    for index, name in enumerate(poses.skeleton.keypoints):
+        columns[f"{name}.x"], columns[f"{name}.y"] = poses.xy[:, index].T
+        columns[f"{name}.confidence"] = poses.confidence[:, index]
+    return _table(columns | {name: values.astype(np.float32) for name, values in extra.items()})
+
+
+def _table(columns: Mapping[str, np.ndarray[Any, Any]]) -> pa.Table:
+    def column(values: np.ndarray[Any, Any]) -> pa.Array:  # pa.array would import pandas, a second on its own
+        buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
+        return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), buffers)
+
+    return pa.table({name: column(values) for name, values in columns.items()})
+
+
+def table_to_frames(table: pa.Table) -> FrameTable:
+    """A `frames/` file's table, checked. Raises `DataError`."""
+    stored = dict(zip(table.column_names, table.columns, strict=True))
+    return FrameTable(**{name: _array(stored, name, dtype) for name, dtype in _FRAME.items()})
+
+
+def table_to_poses(table: pa.Table, skeleton: Skeleton) -> Poses:
+    """A `poses/` file's table, checked; columns beyond the poses' are passed over. Raises `DataError`."""
+    stored = dict(zip(table.column_names, table.columns, strict=True))
+    columns = {name: _array(stored, name, dtype) for name, dtype in _INSTANCE.items()}
+    shape = (table.num_rows, len(skeleton.keypoints))
+    xy, confidence = np.empty((*shape, 2), np.float32), np.empty(shape, np.float32)
+    for index, name in enumerate(skeleton.keypoints):
+        xy[:, index, 0] = _array(stored, f"{name}.x", np.float32)
+        xy[:, index, 1] = _array(stored, f"{name}.y", np.float32)
+        confidence[:, index] = _array(stored, f"{name}.confidence", np.float32)
+    return Poses(skeleton, xy=xy, confidence=confidence, **columns)
+
+
+def table_to_extra(table: pa.Table, names: Sequence[str]) -> dict[str, Float32[np.ndarray, "instance"]]:
+    """The columns that a step added to a `poses/` file. Raises `DataError`."""
+    stored = dict(zip(table.column_names, table.columns, strict=True))
+    return {name: _array(stored, name, np.float32) for name in names}
+
+
+def _array(stored: Mapping[str, pa.ChunkedArray], name: str, dtype: type[np.generic]) -> np.ndarray[Any, Any]:
+    if name not in stored:
+        raise DataError(f"there is no column {name!r}")
+    column = stored[name]
+    if column.type != pa.from_numpy_dtype(dtype) or column.null_count:
+        found = f"{column.type} with {column.null_count} nulls"
+        raise DataError(f"column {name!r} is {found}, wanted {dtype.__name__}")
+    if not len(column):
+        return np.empty(0, dtype)
+    array = column.combine_chunks()  # its to_numpy would import pandas, a second on its own
+    start = array.offset * np.dtype(dtype).itemsize
+    return np.frombuffer(array.buffers()[1], dtype, len(array), start).copy()
+
+
+def encode(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file; equal tables give equal bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    encoded: bytes = sink.getvalue().to_pybytes()
+    return encoded
+
+
+def decode(path: Path, *, size: int, crc32: int, rows: int) -> pa.Table:
+    """The table of a part's file, if it has the bytes and rows that the manifest says.
+
+    The checksum makes a flipped bit an error, never a coordinate.
+
+    Raises:
+        FormatError: the file is missing, cut short or damaged.
+    """
+    try:
+        if path.stat().st_size != size:
+            raise FormatError(f"damaged: {path.stat().st_size} bytes of {size}", where=path, fix=_REPAIR)
+        content = path.read_bytes()
+        if zlib.crc32(content) != crc32:
+            raise FormatError("damaged: the checksum is wrong", where=path, fix=_REPAIR)
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            if file.metadata.num_rows != rows:
+                raise FormatError(
+                    f"damaged: {file.metadata.num_rows} rows of {rows}", where=path, fix=_REPAIR
+                )
+            return file.read()
+    except (OSError, pa.ArrowException) as error:
+        raise FormatError(f"cannot be read: {error}", where=path, fix=_REPAIR) from error

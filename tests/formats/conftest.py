@@ -1,0 +1,39 @@
+"""Results for the formats to write."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ethopose import store
+from ethopose.core import Poses
+
+
+@pytest.fixture(scope="session")
+def make_result(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., store.Result]:
+    """A finished result of these poses in parts of four frames; `more` goes into the manifest."""
+
+    def make(poses: Poses, frames: np.ndarray | None = None, **more: object) -> store.Result:
+        frames = np.unique(poses.frame) if frames is None else frames
+        manifest = store.Manifest(
+            **{
+                "skeleton": poses.skeleton,
+                "video": {"path": "clip.mp4", "frames": 99},
+                "model": store.ModelRecord(name="mice", digest="d", paths=("models/mice",)),
+                "frames": tuple((int(frame), int(frame)) for frame in frames),
+                "part_frames": 4,
+                **more,
+            }
+        )
+        folder: Path = tmp_path_factory.mktemp("result") / "r"
+        writer = store.start(folder, manifest)
+        while writer.done < manifest.n_frames:
+            numbers = manifest.selected(writer.done, writer.done + 4)
+            rows = poses[np.isin(poses.frame, numbers)]
+            animals = np.array([np.sum(rows.frame == number) for number in numbers], np.int32)
+            status = np.zeros(len(numbers), np.uint8)
+            writer.write_part(store.FrameTable(numbers, numbers / 30, status, animals), rows)
+        return writer.finish()
+
+    return make
