@@ -44,7 +44,7 @@ VIDEO = {"path": "/data/clip.mp4", "frames": 99, "height": 60, "width": 80, "cha
 @pytest.fixture
 def written(make_result, tmp_path):
     result = make_result(
-        poses_of(), FRAMES, video=VIDEO, tracks=("one", "two"), provenance={"started": "noon"}
+        poses_of(), FRAMES, video=VIDEO, tracks=("one", "two"), provenance={"timestamp_start": "noon"}
     )
     SLP.write(result, tmp_path / "clip.slp")
     return tmp_path / "clip.slp"
@@ -84,6 +84,11 @@ def test_symmetries_without_edges_stay_symmetries(make_result, tmp_path):
     assert load(tmp_path / "clip.slp").skeleton.edges == []
     assert len(load(tmp_path / "clip.slp").skeleton.symmetries) == 2
     assert SLP.read(tmp_path / "clip.slp").poses.skeleton.symmetries == SKELETON.symmetries
+    with h5py.File(tmp_path / "clip.slp") as file:
+        links = json.loads(file["metadata"].attrs["json"])["skeletons"][0]["links"]
+    assert links[1]["type"] == {
+        "py/id": 1
+    }  # the first kind spelled, for readers that count as jsonpickle does
 
 
 def test_sleap_io_reads_video_and_provenance(written):
@@ -139,14 +144,18 @@ def test_a_skeleton_that_cannot_be_held_is_refused(make_result, tmp_path):
 
 def test_a_disk_that_fills_up_is_said(make_result, tmp_path):
     result = make_result(poses_of(), FRAMES)
+    SLP.write(result, tmp_path / "clip.slp")
+    size = (tmp_path / "clip.slp").stat().st_size
+    (tmp_path / "clip.slp").unlink()
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, old[1]))
-    try:
-        with pytest.raises(ResultError, match="cannot be written"):
-            SLP.write(result, tmp_path / "clip.slp")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-    assert list(tmp_path.iterdir()) == []
+    for full in [0, 1, *range(500, size, 2000), size - 1]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full, old[1]))
+        try:
+            with pytest.raises(ResultError, match="cannot be written"):
+                SLP.write(result, tmp_path / "clip.slp")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_the_peers_own_files_are_written_again_field_by_field(shared_data, make_result, tmp_path):
@@ -248,6 +257,13 @@ def test_a_prediction_that_a_person_corrected_is_one_animal(written):
     assert poses.score[0] == 1
     np.testing.assert_array_equal(poses.xy[0], poses_of().xy[1])
     np.testing.assert_array_equal(poses.confidence[0], np.where(np.isnan(poses.xy[0, :, 0]), np.nan, 1))
+
+
+def test_an_invisible_point_is_not_found(written):
+    edit(written, "pred_points", with_field("visible", False, slice(0, 3)))
+    poses = SLP.read(written).poses
+    assert np.isnan(poses.xy[0, :3]).all()
+    np.testing.assert_array_equal(poses.confidence, poses_of().confidence)
 
 
 def test_one_video_of_several_is_asked_for(written):

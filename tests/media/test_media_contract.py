@@ -1,5 +1,6 @@
 """What every kind of video must do."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import av
@@ -132,6 +133,14 @@ def test_a_long_jump_seeks_to_the_right_frame(tmp_path):
     whole = decoded_plainly(path)
     images, _ = read_all(open_video(path), np.array([3, 150, 151, 199]))
     np.testing.assert_array_equal(images, whole[[3, 150, 151, 199]])
+
+
+def test_a_container_that_seeks_too_far_costs_time_and_not_frames(tmp_path):
+    path = encode(tmp_path / "v.mp4", frames=scene(200), **X264, g=10, bf=2)
+    video = open_video(path)
+    whole, _ = read_all(video)
+    video._index = replace(video._index, seek=video._index.seek + 30 * 512)
+    np.testing.assert_array_equal(read_all(video, np.array([120]))[0], whole[[120]])
 
 
 @pytest.mark.parametrize("wanted", [[-1, 3], [0, N], [3, 2], [2, 2]])

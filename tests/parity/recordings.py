@@ -61,7 +61,9 @@ def _recording(folder: Path, file: Path, words: list[str]) -> Recording:
         video=folder / options["-i"],
         models=tuple(folder / model for model in models),
         options=options,
-        frames=stored["frames_in_file"].ravel() if stored["frames_in_file"].ndim == 1 else stored["frames_in_file"][:, -1],
+        frames=stored["frames_in_file"].ravel()
+        if stored["frames_in_file"].ndim == 1
+        else stored["frames_in_file"][:, -1],
         frame=stored["frame_idx"],
         xy=stored["xy"],
         confidence=stored["point_score"],

@@ -1,7 +1,8 @@
-"""Pictures of poses: on one frame, on a whole video, on a sheet of frames."""
+"""Pictures of poses: on one frame, on a whole video, on a sheet of frames, of a result."""
 
+from ethopose.draw.labelled import render_video
 from ethopose.draw.overlay import PALETTE, Style, overlay
-from ethopose.draw.render import render_video
+from ethopose.draw.result import Pictures, render
 from ethopose.draw.sheet import contact_sheet
 
-__all__ = ["PALETTE", "Style", "contact_sheet", "overlay", "render_video"]
+__all__ = ["PALETTE", "Pictures", "Style", "contact_sheet", "overlay", "render", "render_video"]

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ethopose.core import EthoposeError, Poses
+from ethopose.draw.labelled import note_undecodable
 from ethopose.draw.overlay import Style, overlay, rescaled, resized, write_text
-from ethopose.draw.render import note_undecodable
 from ethopose.media import Video
 
 TILE = 150_000  # pixels of a tile: small frames are enlarged to it, large ones shrunk

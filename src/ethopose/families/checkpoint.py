@@ -17,7 +17,10 @@ _HARMLESS = {
     ("torch._utils", "_rebuild_tensor_v2"),
     ("torch._utils", "_rebuild_parameter"),
     ("torch", "Size"),
-    *(("torch", name) for name in ("float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool")),
+    *(
+        ("torch", name)
+        for name in ("float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool")
+    ),
 }
 
 
@@ -60,7 +63,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", pickle_module=_Careful, weights_only=False)
     except FileNotFoundError:
         raise ModelError("the weights are missing", where=path) from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"no checkpoint that can be read ({reason})", where=path) from error
     if not isinstance(content, dict):

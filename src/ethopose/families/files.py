@@ -14,7 +14,9 @@ from ethopose.core import ModelError
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file whose top level is a mapping."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(
+            path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
     except OSError as error:
         raise ModelError(f"cannot be read ({error.strerror})", where=path) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

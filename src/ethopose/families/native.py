@@ -68,5 +68,7 @@ def _weights(path: Path, stage: int) -> dict[str, Tensor]:
         raise ModelError(f"weights that cannot be read ({error})", where=path) from error
     prefix = f"{stage}."
     return {
-        name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items() if name.startswith(prefix)
+        name.removeprefix(prefix): tensor.float()
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
     }

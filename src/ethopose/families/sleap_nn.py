@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
 from ethopose.families.files import file_digest, read_yaml
 from ethopose.families.model import Model
-from ethopose.models.spec import ModelSpec, Network, Part, Preparation, Stage
+from ethopose.models.spec import Color, ModelSpec, Network, Part, Preparation, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,10 @@ def recognises(folder: Path) -> bool:
 
 def read(folders: Sequence[Path]) -> Model:
     """One model, or a centroid model and the model for the crops around its centroids."""
-    configs = {_kind(folder, config): (folder, config) for folder, config in zip(folders, map(_read, folders), strict=True)}
+    configs = {
+        _kind(folder, config): (folder, config)
+        for folder, config in zip(folders, map(_read, folders), strict=True)
+    }
     kinds = sorted(configs, key=KINDS.index)
     if len(kinds) < len(folders):
         raise UsageError(f"no pair: both folders hold a {kinds[0]} model", where=", ".join(map(str, folders)))
@@ -84,7 +87,9 @@ def _kind(folder: Path, config: Config) -> str:
 
 def _spec(kinds: Sequence[str], configs: Sequence[Config], folders: Sequence[Path]) -> ModelSpec:
     skeleton = _skeleton(kinds[-1], configs[-1], folders[-1])
-    stages = [_stage(kind, config, folder) for kind, config, folder in zip(kinds, configs, folders, strict=True)]
+    stages = [
+        _stage(kind, config, folder) for kind, config, folder in zip(kinds, configs, folders, strict=True)
+    ]
     if len(stages) == 2:
         stages = list(_pair(*stages))
     elif kinds[0] == "centroid" and len(skeleton.keypoints) > 1:
@@ -104,7 +109,8 @@ def _pair(centroid: Stage, instance: Stage) -> tuple[Stage, Stage]:
     """The second stage sees the frames of the first; where the first leaves a choice, the second decides."""
     first, second = centroid.preparation, instance.preparation
     fit = tuple(
-        one if one is not None else other for one, other in zip(first.fit or (), second.fit or (), strict=True)
+        one if one is not None else other
+        for one, other in zip(first.fit or (), second.fit or (), strict=True)
     )
     color = first.color if first.color != "as_filmed" else second.color
     shared = {"fit": fit, "color": color}
@@ -202,7 +208,9 @@ def _unet_options(options: Config, heads: Sequence[Part]) -> dict[str, Any]:
 
 def _preparation(kind: str, config: Config, unet: Config) -> Preparation:
     given = config["data_config"].get("preprocessing") or {}
-    color = "rgb" if given.get("ensure_rgb") else "gray" if given.get("ensure_grayscale") else "as_filmed"
+    color: Color = "gray" if given.get("ensure_grayscale") else "as_filmed"
+    if given.get("ensure_rgb"):
+        color = "rgb"
     size = given.get("crop_size") if kind in SECOND_STAGES else None
     return Preparation(
         color=color,
@@ -250,7 +258,9 @@ def _keypoints(config: Config) -> int:
 def _edges(config: Config) -> list[tuple[int, int]]:
     """The edges that the fields were trained on, as the head names them."""
     head = _head("bottomup", config)
-    names = head["confmaps"].get("part_names") or [n["name"] for n in config["data_config"]["skeletons"][0]["nodes"]]
+    names = head["confmaps"].get("part_names") or [
+        n["name"] for n in config["data_config"]["skeletons"][0]["nodes"]
+    ]
     stored = head["pafs"].get("edges") or [
         (edge["source"]["name"], edge["destination"]["name"])
         for edge in config["data_config"]["skeletons"][0].get("edges") or ()
@@ -262,5 +272,9 @@ def _grouping(kind: str, config: Config) -> Part:
     if kind == "bottomup":
         keypoints = len(_head(kind, config)["confmaps"].get("part_names") or ()) or _keypoints(config)
         return Part(name="affinity", options={"keypoints": keypoints, "edges": _edges(config)})
-    names = {"centroid": "one_per_peak", "multi_class_bottomup": "class_map", "multi_class_topdown": "class_vector"}
+    names = {
+        "centroid": "one_per_peak",
+        "multi_class_bottomup": "class_map",
+        "multi_class_topdown": "class_vector",
+    }
     return Part(name=names.get(kind, "one_each"))

@@ -13,10 +13,19 @@ from ethopose.families.checkpoint import read_checkpoint
 # SLEAP-NN's names, each behind `model.`, and ours.
 NAMES = (
     (r"backbone\.stem\.stem_stack\.(\d+)\.blocks\.stem\d+_conv(\d+)", r"backbone.stem.\1.\2.0"),
-    (r"backbone\.encoders\.0\.encoder_stack\.(\d+)\.blocks\.stack0_enc\d+_conv(\d+)", r"backbone.encoder.\1.\2.0"),
-    (r"backbone\.middle_blocks\.(\d+)\.blocks\.stack0_enc\d+_middle_[a-z]+_conv(\d+)", r"backbone.middle.\1.\2.0"),
+    (
+        r"backbone\.encoders\.0\.encoder_stack\.(\d+)\.blocks\.stack0_enc\d+_conv(\d+)",
+        r"backbone.encoder.\1.\2.0",
+    ),
+    (
+        r"backbone\.middle_blocks\.(\d+)\.blocks\.stack0_enc\d+_middle_[a-z]+_conv(\d+)",
+        r"backbone.middle.\1.\2.0",
+    ),
     (r"backbone\.decoders\.0\.decoder_stack\.(\d+)\.blocks\.\w+_trans_conv", r"backbone.decoder.\1.up.0"),
-    (r"backbone\.decoders\.0\.decoder_stack\.(\d+)\.blocks\.\w+_refine_conv(\d+)", r"backbone.decoder.\1.refine.\2.0"),
+    (
+        r"backbone\.decoders\.0\.decoder_stack\.(\d+)\.blocks\.\w+_refine_conv(\d+)",
+        r"backbone.decoder.\1.refine.\2.0",
+    ),
     (r"head_layers\.(\d+)\.pre_classification(\d+)_fc", r"heads.\1.hidden.\2"),
     (r"head_layers\.(\d+)\.ClassVectorsHead", r"heads.\1.last"),
     (r"head_layers\.(\d+)\.\w+Head\.0", r"heads.\1.layer"),

@@ -44,6 +44,7 @@ class Format:
 
     name: str
     suffix: str
+    ending: str  # of the file beside a result: says more than the suffix where the format's users expect it
     write: Callable[[Result, Path], None]
     read: Callable[[Path], PoseFile]
     loses: frozenset[str] = frozenset()

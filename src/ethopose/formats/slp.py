@@ -47,11 +47,13 @@ _USER, _PREDICTED = 0, 1
 _ATTRIBUTE_LIMIT = 64_000  # HDF5 allows an attribute 64 KiB, its header included
 _DEFLATE_LIMIT = 1032  # zlib packs no tighter; a dataset that claims to is no data
 
-# SLEAP-NN's guide and its code name the same things differently: both names are written
-_PROVENANCE = {
-    "started": ("inference_start_timestamp", "timestamp_start"),
-    "ended": ("inference_end_timestamp", "timestamp_end"),
-    "seconds": ("inference_runtime_seconds", "runtime_sec"),
+# SLEAP-NN's guide and its code name the same things differently: results keep the guide's names, both
+# are written
+_ALSO = {
+    "timestamp_start": "inference_start_timestamp",
+    "timestamp_end": "inference_end_timestamp",
+    "runtime_sec": "inference_runtime_seconds",
+    "torch_version": "pytorch_version",
 }
 _FLAT = ("peak_threshold", "batch_size", "max_instances")  # settings told at the top level too
 
@@ -177,12 +179,7 @@ def _write_metadata(file: "h5py.File", result: Result) -> None:
 
 def _provenance(result: Result) -> dict[str, Any]:
     manifest, video = result.manifest, str(result.video.get("path", ""))
-    told = {
-        theirs: manifest.provenance[ours]
-        for ours, spellings in _PROVENANCE.items()
-        for theirs in spellings
-        if ours in manifest.provenance
-    }
+    told = {also: manifest.provenance[name] for name, also in _ALSO.items() if name in manifest.provenance}
     settings = {"batch_size": manifest.batch, **manifest.settings}
     flat: dict[str, Any] = {key: settings[key] for key in _FLAT if key in settings}
     return {
@@ -222,7 +219,7 @@ def read(path: Path, *, video: int | None = None) -> PoseFile:
         metadata = json.loads(file["metadata"].attrs["json"])
         frames, instances = _load(file, "frames", _FRAME), _load(file, "instances", _INSTANCE)
         frames, row_of_frame = _frames_of(frames, instances, video)
-        tracks = tuple(str(json.loads(row)[1]) for row in _dataset(file, "tracks_json")[:])
+        tracks = tuple(str(json.loads(row)[1]) for row in _texts(file, "tracks_json"))
         rows = instances[row_of_frame]
         replaced = np.isin(row_of_frame, rows["from_predicted"][rows["instance_type"] == _USER])
         rows, frame = (
@@ -268,6 +265,15 @@ def _load(file: "h5py.File", name: str, dtype: np.dtype[Any]) -> np.ndarray[Any,
     return table
 
 
+def _texts(file: "h5py.File", name: str) -> list[bytes]:
+    import h5py
+
+    dataset = _dataset(file, name)
+    if len(dataset) and h5py.check_string_dtype(dataset.dtype) is None:  # old files write "none" as numbers
+        raise DataError(f"{name} is {dataset.dtype}, not text")
+    return list(dataset[:])
+
+
 def _lengths(frames: np.ndarray) -> Int64[np.ndarray, "frame"]:
     """Instances in each frame; negative where a hostile file ends before it starts."""
     start, end = (frames[f"instance_id_{side}"].astype(np.int64) for side in ("start", "end"))
@@ -311,7 +317,7 @@ def _poses(file: "h5py.File", rows: np.ndarray, frame: np.ndarray, skeleton: Ske
     for kind, name, dtype in ((_USER, "points", _POINT), (_PREDICTED, "pred_points", _PREDICTED_POINT)):
         mine = rows["instance_type"] == kind
         points = _points(_load(file, name, dtype), rows[mine], n_keypoints)
-        with np.errstate(over="ignore"):  # beyond float32 is infinite, not an error
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, no error
             found = np.stack([points["x"], points["y"]], axis=-1) - shift
             xy[mine] = np.where(points["visible"][..., None], found, np.nan)
             confidence[mine] = (
@@ -331,7 +337,7 @@ def _points(points: np.ndarray, rows: np.ndarray, n_keypoints: int) -> np.ndarra
 
 
 def _video_path(file: "h5py.File", frames: np.ndarray) -> str | None:
-    videos = _dataset(file, "videos_json")
+    videos = _texts(file, "videos_json")
     number = int(frames["video"][0]) if len(frames) else 0
     if number >= len(videos):
         return None
@@ -343,6 +349,7 @@ def _video_path(file: "h5py.File", frames: np.ndarray) -> str | None:
 FORMAT = Format(
     name="slp",
     suffix=".slp",
+    ending=".predictions.slp",
     write=write,
     read=read,
     loses=frozenset({"individual", "individuals", "unique"}),  # individuals come back as tracks

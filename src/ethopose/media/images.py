@@ -52,10 +52,10 @@ class ImageFolder:
     def _blocks(self, wanted: Int64[np.ndarray, "wanted"], size: int, channels: int) -> Iterator[Block]:
         rows: list[tuple[int, np.ndarray, int]] = []
         shape = (*self.shape[:2], channels)
-        for frame in wanted:
+        for place, frame in enumerate(wanted):
             image = read_image(self.files[frame])
             pixels = np.zeros(shape, np.uint8) if image is None else image[..., :channels]
-            if rows and (len(rows) == size or pixels.shape != shape):
+            if rows and (place % size == 0 or pixels.shape != shape):
                 yield _block(rows)
                 rows = []
             shape = pixels.shape

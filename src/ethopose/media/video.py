@@ -62,6 +62,9 @@ class Video(Protocol):
     ) -> Iterator[Block]:
         """The frames asked for (ascending; None: all), `size` a block, the last one shorter.
 
+        Where images change size a block ends early and the next goes on to where it would have ended, so
+        that blocks begin at every `size` frames, wherever one starts.
+
         Raises VideoError where `frames` leave the video or do not ascend. A frame that cannot be decoded
         never raises: its status says so. One iterator serves one thread; several may read at once.
         """

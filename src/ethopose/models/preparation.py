@@ -51,7 +51,10 @@ def to_pictures(images: Images, preparation: Preparation) -> Images:
 
 
 def crop(
-    images: Images, image: Int64[np.ndarray, "crop"], centroid: Float32[np.ndarray, "crop 2"], size: tuple[int, int]
+    images: Images,
+    image: Int64[np.ndarray, "crop"],
+    centroid: Float32[np.ndarray, "crop 2"],
+    size: tuple[int, int],
 ) -> tuple[Images, Float32[np.ndarray, "crop 2"]]:
     """Windows of `size` (height, width) px around centroids of fitted frames, zero outside.
 
@@ -110,7 +113,7 @@ def _taps(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, int]:
 
 @njit(cache=True, nogil=True)
 def _resample_columns(images: np.ndarray, first: np.ndarray, weights: np.ndarray, digits: int) -> np.ndarray:
-    batch, height, width, channels = images.shape
+    batch, height, _, channels = images.shape
     out = np.empty((batch, height, len(first), channels), np.uint8)
     for b in range(batch):
         for y in range(height):
@@ -147,7 +150,8 @@ def _in_color(images: Images, color: str) -> Images:
     if color == "gray" and images.shape[-1] == 3:
         red, green, blue = np.moveaxis(images, -1, 0).astype(np.float32)
         weights = np.array((0.2989, 0.587, 0.114), np.float32)
-        return (weights[0] * red + weights[1] * green + weights[2] * blue).astype(np.uint8)[..., None]
+        gray: Images = (weights[0] * red + weights[1] * green + weights[2] * blue).astype(np.uint8)
+        return gray[..., None]
     if color == "rgb" and images.shape[-1] == 1:
         return np.broadcast_to(images, (*images.shape[:-1], 3))
     return images

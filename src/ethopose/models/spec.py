@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ethopose.core import Skeleton
 
+Color = Literal["as_filmed", "gray", "rgb"]
+
 
 class Frozen(BaseModel):
     """A record that cannot change and knows all its keys."""
@@ -33,7 +35,7 @@ class Preparation(Frozen):
     The order is: colour, fit, crop (second stages), scale, pad.
     """
 
-    color: Literal["as_filmed", "gray", "rgb"] = "as_filmed"
+    color: Color = "as_filmed"
     """as_filmed: one channel if the video is gray throughout its first frame, else RGB."""
     fit: tuple[int | None, int | None] | None = None
     """(height, width): resize to fit inside, keeping the aspect, then pad; None keeps the frame's own."""

@@ -29,7 +29,7 @@ def result_path(video: Path, model: str, out: Path | None, n_videos: int) -> Pat
 
 def exported_path(result: Path, form: Format) -> Path:
     """The file that a result is exported to: beside it, under its name."""
-    return result.with_name(result.name.removesuffix(SUFFIX) + form.suffix)
+    return result.with_name(result.name.removesuffix(SUFFIX) + form.ending)
 
 
 def formats_named(names: Sequence[str] | None, default: str | None) -> list[Format]:

@@ -2,62 +2,31 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-WAITING = 2  # items that a reader may be ahead
+AHEAD = 3  # items that a reader may be ahead
 
 
-def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """The items, made in a thread of their own a little before they are asked for.
-
-    Closing the iterator ends the thread; an exception in it is raised here.
-    """
-    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(WAITING)
-    stopped = threading.Event()
-
-    def offer(item: T | None, error: BaseException | None = None) -> bool:
-        while not stopped.is_set():
-            try:
-                ready.put((item, error), timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not offer(item):
-                    return
-        except BaseException as error:
-            offer(None, error)
-        else:
-            offer(None, _End())
-
-    thread = threading.Thread(target=work, name="reader", daemon=True)
-    thread.start()
+def read_ahead(items: Iterable[T]) -> Generator[T]:
+    """The items, made in a thread of their own a little before they are asked for."""
+    made, end = iter(items), object()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="reader")
+    pending: deque[Future[T | object]] = deque(pool.submit(next, made, end) for _ in range(AHEAD))
     try:
-        while True:
-            item, error = ready.get()
-            if isinstance(error, _End):
-                return
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]
+        while (item := pending.popleft().result()) is not end:
+            pending.append(pool.submit(next, made, end))
+            yield cast(T, item)
     finally:
-        stopped.set()
-        thread.join(timeout=2)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T], parallel: int) -> Iterator[R]:
+def in_order(work: Callable[[T], R], items: Iterable[T], parallel: int) -> Generator[R]:
     """`work` done on each item by `parallel` threads; results in the order of the items."""
     pool = ThreadPoolExecutor(parallel, thread_name_prefix="predictor")
     pending: deque[Future[R]] = deque()
@@ -97,7 +66,3 @@ class Behind:
     def _settle(self) -> None:
         if self._job is not None:
             self._job.result()
-
-
-class _End(Exception):
-    """The items are at their end."""

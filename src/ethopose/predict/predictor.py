@@ -52,7 +52,7 @@ class Predictor:
             frames = np.arange(len(block))
             context = Context(first.stage.peak_threshold, self.limit, frames)
             instances = _in_frame(first.grouping(found, context), first.stage, fitted)
-        left_out = (found["next_value"] > first.stage.peak_threshold).any(-1)
+        left_out: np.ndarray = np.any(found["next_value"] > first.stage.peak_threshold, axis=-1)
         if len(self._stages) == 2:
             instances = self._read_crops(instances, fitted, profile)
         return Found(self._poses(instances, block), left_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ethopose.core import EthoposeError, ExitCode
 from ethopose.predict.profile import Profile
@@ -17,6 +18,7 @@ class Report:
     """By video: its result, or the error that kept it from one."""
 
     results: dict[Path, Result] = field(default_factory=dict)
+    files: dict[Path, tuple[Path, ...]] = field(default_factory=dict)  # exported beside each result
     failures: dict[Path, EthoposeError] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
 
@@ -33,3 +35,34 @@ class Report:
         share = 0.0 if strict else LOSSES_PER_FRAME
         lost = any(count > share * len(self.results[video].frames) for video, count in self.losses.items())
         return ExitCode.LOSSES if self.failures or lost else ExitCode.DONE
+
+    def as_data(self, *, profile: bool) -> dict[str, Any]:
+        """The report for programs."""
+        done = {
+            str(video): {
+                "result": str(result.path),
+                "files": [str(file) for file in self.files[video]],
+                "frames": len(result.frames),
+                "animals": len(result),
+                "undecodable_frames": self.losses.get(video, 0),
+            }
+            for video, result in self.results.items()
+        }
+        failed = {str(video): {"error": str(error)} for video, error in self.failures.items()}
+        return {"videos": done | failed} | ({"profile": self.profile.as_data()} if profile else {})
+
+    def lines(self) -> list[tuple[str, str]]:
+        """What was done, for people: each video's counts, and the files that hold them."""
+        lines = []
+        for video, result in self.results.items():
+            counts = f"{len(result)} animals in {len(result.frames)} frames"
+            lost = f", {self.losses[video]} frames could not be read" if video in self.losses else ""
+            files = "".join(f"\n{file}" for file in (result.path, *self.files[video]))
+            lines.append((video.name, counts + lost + files))
+        lines += [(video.name, f"failed: {error.what}") for video, error in self.failures.items()]
+        if self.profile.frames:
+            rate = self.profile.frames / self.profile.wall
+            lines.append(
+                ("", f"{self.profile.frames} frames in {self.profile.wall:.1f} s: {rate:.1f} frames/s")
+            )
+        return lines

@@ -44,8 +44,10 @@ class Job:
     overwrite: bool = False
 
 
-def predict_video(job: Job, predictor: Predictor, progress: Progress, profile: Profile) -> Result:
-    """The result of a video, begun or continued; what is finished already is given back as it is.
+def predict_video(
+    job: Job, predictor: Predictor, progress: Progress, profile: Profile
+) -> tuple[Result, tuple[Path, ...]]:
+    """A video's result, begun or continued, and the files beside it; what is finished is given as it is.
 
     Raises:
         ResultError: the place holds another result or file.
@@ -58,11 +60,11 @@ def predict_video(job: Job, predictor: Predictor, progress: Progress, profile: P
         _write_parts(job, predictor, writer, progress, profile)
         writer.finish(provenance.at_end(profile.wall))
     result = read(job.path)
-    for form in job.formats:
-        exported = exported_path(job.path, form)
-        if job.overwrite or not exported.exists():
-            form.write(result, exported)
-    return result
+    files = {exported_path(job.path, form): form for form in job.formats}
+    for file, form in files.items():
+        if job.overwrite or not file.exists():
+            form.write(result, file)
+    return result, tuple(files)
 
 
 def _write_parts(
@@ -134,7 +136,7 @@ def _manifest(job: Job, predictor: Predictor) -> Manifest:
     told = {**settings, "batch_size": job.batch}
     return Manifest(
         skeleton=model.spec.skeleton,
-        video=job.video.fingerprint(),
+        video={**job.video.fingerprint(), "channels": 1 if job.video.gray else 3},
         model=ModelRecord(
             name=model.spec.name,
             digest=model.digest,

@@ -39,9 +39,9 @@ def predict(videos: str | Path | Sequence[str | Path], model: ModelLike, **optio
         UsageError, ModelError: before any video is touched.
         EthoposeError: for one video, what kept it from its result; of several, the report tells.
     """
-    one = isinstance(videos, str | Path)
-    report = predict_all([videos] if one else videos, model, options_from(options))  # type: ignore[list-item]
-    if not one:
+    several = [videos] if isinstance(videos, str | Path) else videos
+    report = predict_all(several, model, options_from(options))
+    if several is videos:
         return report
     for error in report.failures.values():
         raise error
@@ -62,7 +62,7 @@ def predict_all(
         try:
             job = _job(path, loaded, options, len(paths))
             told = partial(progress or _silent, path)
-            report.results[path] = predict_video(job, predictor, told, report.profile)
+            report.results[path], report.files[path] = predict_video(job, predictor, told, report.profile)
         except UsageError:
             raise
         except EthoposeError as error:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,14 +88,14 @@ def has_bf16() -> bool:
 
 def openvino() -> Any:
     """The package, without the message that it sends to Google Analytics each time it is imported."""
-    if "openvino" not in sys.modules:
-        telemetry = "openvino_telemetry"
-        sys.modules[telemetry] = None  # type: ignore[assignment]  # openvino falls back to its own stub
-        try:
-            import openvino
-        finally:
-            del sys.modules[telemetry]
-    return sys.modules["openvino"]
+    if "openvino" in sys.modules:
+        return sys.modules["openvino"]
+    telemetry = "openvino_telemetry"
+    sys.modules[telemetry] = None  # type: ignore[assignment]  # openvino falls back to its own stub
+    try:
+        return import_module("openvino")
+    finally:
+        del sys.modules[telemetry]
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ethopose.core import UsageError
 
@@ -24,7 +25,9 @@ class Compute:
         if self.runtime not in (None, *RUNTIMES):
             raise UsageError(f"no runtime is named {self.runtime!r}", fix=f"choose {' or '.join(RUNTIMES)}")
         if self.precision not in PRECISIONS:
-            raise UsageError(f"no precision is named {self.precision!r}", fix=f"choose {', '.join(PRECISIONS)}")
+            raise UsageError(
+                f"no precision is named {self.precision!r}", fix=f"choose {', '.join(PRECISIONS)}"
+            )
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"{self.threads} threads cannot work", fix="give --threads 1 or more")
 
@@ -41,7 +44,9 @@ def resolve(asked: Compute) -> Compute:
     device = _device(asked)
     runtime = asked.runtime or ("openvino" if device == "cpu" else "torch")
     if runtime == "openvino" and device != "cpu":
-        raise UsageError(f"openvino runs on the CPU only, not on {device}", fix="leave out --runtime or --device")
+        raise UsageError(
+            f"openvino runs on the CPU only, not on {device}", fix="leave out --runtime or --device"
+        )
     decided = replace(asked, device=device, runtime=runtime, threads=asked.threads or usable_cores())
     fast = _has_bf16(decided)
     if asked.precision == "bf16" and not fast:
@@ -77,7 +82,7 @@ def _device(asked: Compute) -> str:
 
 def gpu_driver_present() -> bool:
     """Whether a GPU driver is there at all (NVIDIA's, or a Mac's)."""
-    return any(os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg")) or os.name == "nt" or _is_mac()
+    return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg")) or os.name == "nt" or _is_mac()
 
 
 def _is_mac() -> bool:

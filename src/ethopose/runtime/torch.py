@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ class TorchStage:
             torch.set_num_threads(compute.threads)
         graph = build(source.stage)
         graph.load_state_dict(source.weights())
-        self._graph = graph.to(self._device, memory_format=torch.channels_last)
+        self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
         self._decode = DecodeGraph(self._graph)
         self._low = compute.precision == "bf16"
 
@@ -38,11 +39,13 @@ class TorchStage:
         """Graph 2."""
         with torch.inference_mode(), _told():
             found = self._decode(*maps)
-            return {name: tensor.cpu().numpy() for name, tensor in zip(self._decode.names, found, strict=True)}
+            return {
+                name: tensor.cpu().numpy() for name, tensor in zip(self._decode.names, found, strict=True)
+            }
 
 
 @contextlib.contextmanager
-def _told() -> contextlib.AbstractContextManager[None]:  # type: ignore[misc]
+def _told() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:

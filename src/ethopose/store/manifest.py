@@ -52,10 +52,11 @@ class Manifest(_Record):
     skeleton: keypoints, edges, symmetries, names of individuals, unique keypoints.
     tracks: names of the tracks; column `track` counts in them.
     video: fingerprint; `path` tells where the video lay, every other key (`sha256`, `frames`,
-        `height`, `width`, `channels`, `fps` ...) decides whether two videos are the same.
+        `height`, `width`, `fps`, `channels` (1: gray) ...) decides whether two videos are the same.
     model: name, digest, family and paths of the model.
     settings: all that decides the numbers (thresholds, batch size, runtime, precision ...).
-    provenance: all else that is worth knowing (versions, times, commands); decides nothing.
+    provenance: all else that is worth knowing (`started` and `ended` in ISO 8601, `seconds`,
+        versions, commands); decides nothing.
     frames: the frames selected, as runs [first, last], both inclusive, in order.
     part_frames: frames in every part but the last. batch: frames that the network saw at a time.
     columns: name of each column of the poses files, in order, and its unit; `1` is a pure number.

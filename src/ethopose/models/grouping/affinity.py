@@ -43,11 +43,11 @@ class Affinity:
             owner, score = assemble(matches, self.keypoints, there.shape[-1], self.min_peaks)
             peak = owner[strongest(score, context.limit)]
             parts.append((np.full(len(peak), picture), peak, score[strongest(score, context.limit)]))
-        picture, peak, score = (np.concatenate(column) for column in zip(*parts, strict=True))
-        rows = picture[:, None], np.arange(self.keypoints), np.maximum(peak, 0)
-        missing = peak < 0
+        pictures, peaks, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+        rows = pictures[:, None], np.arange(self.keypoints), np.maximum(peaks, 0)
+        missing = peaks < 0
         place = np.where(missing[..., None], np.nan, xy[rows])
-        return make_instances(context, picture, place, np.where(missing, np.nan, value[rows]), score)
+        return make_instances(context, pictures, place, np.where(missing, np.nan, value[rows]), scores)
 
     def _matches(self, there: np.ndarray, line_score: np.ndarray) -> np.ndarray:
         """Rows of (source keypoint, source peak, destination keypoint, destination peak, score)."""
@@ -116,25 +116,32 @@ def assemble(
             joined[destination, destination_peak] = 2 * step + 1
         elif not _share_a_keypoint(owner, mine, theirs):
             owner = np.where(owner == theirs, mine, owner)
-    animals = np.full((owner.max() + 1, keypoints), -1)
-    size = np.zeros(len(animals), np.int64)
-    for keypoint in range(keypoints):
-        for peak in np.argsort(joined[keypoint], kind="mergesort"):
-            if owner[keypoint, peak] >= 0:
-                animals[owner[keypoint, peak], keypoint] = peak
-                size[owner[keypoint, peak]] += 1
-    score = np.zeros(len(animals), np.float32)
+    score = np.zeros(owner.max() + 1, np.float32)
     for step in range(len(matches)):
         mine = owner[int(matches[step, 0]), int(matches[step, 1])]
         if mine >= 0:
             score[mine] += np.float32(matches[step, 4])
+    animals, size = _members(owner, joined)
     kept = np.flatnonzero((size > 0) & (size >= min_peaks))
     return animals[kept], score[kept]
 
 
 @njit(cache=True, nogil=True)
+def _members(owner: np.ndarray, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The peak of each keypoint of each animal, -1 where there is none, and how many peaks it owns."""
+    animals = np.full((owner.max() + 1, len(owner)), -1)
+    size = np.zeros(len(animals), np.int64)
+    for keypoint in range(len(owner)):
+        for peak in np.argsort(joined[keypoint], kind="mergesort"):
+            if owner[keypoint, peak] >= 0:
+                animals[owner[keypoint, peak], keypoint] = peak
+                size[owner[keypoint, peak]] += 1
+    return animals, size
+
+
+@njit(cache=True, nogil=True)
 def _share_a_keypoint(owner: np.ndarray, one: int, other: int) -> bool:
+    shared = False
     for row in owner:
-        if (row == one).any() and (row == other).any():
-            return True
-    return False
+        shared |= (row == one).any() and (row == other).any()
+    return shared

@@ -61,7 +61,7 @@ class ByClassVector:
 
 def _kept(score: np.ndarray, limit: int | None) -> np.ndarray:
     """Which of (batch, class) are there and among the `limit` best of their picture."""
-    there = ~np.isnan(score)
+    there: np.ndarray = ~np.isnan(score)
     for row, scores in zip(there, score, strict=True):
         present = np.flatnonzero(row)
         row[:] = False
@@ -73,4 +73,5 @@ def _mean(values: np.ndarray) -> np.ndarray:
     """The mean over keypoints of those there are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an individual without a keypoint: NaN
-        return np.nanmean(values, axis=-1)
+        mean: np.ndarray = np.nanmean(values, axis=-1)
+        return mean

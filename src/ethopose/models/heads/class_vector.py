@@ -15,9 +15,7 @@ class ClassVector(nn.Module):
 
     finds = ("probability",)
 
-    def __init__(
-        self, channels: dict[int, int], *, classes: int, layers: int = 1, units: int = 64
-    ) -> None:
+    def __init__(self, channels: dict[int, int], *, classes: int, layers: int = 1, units: int = 64) -> None:
         super().__init__()
         self.stride = max(channels)
         widths = [channels[self.stride], *([units] * layers)]

@@ -33,9 +33,7 @@ def global_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
     return _first(by_column == value), _first(by_row == value), value
 
 
-def local_peaks(
-    maps: Maps, count: int
-) -> tuple[Values, Values, Values, Float[Tensor, "batch keypoint"]]:
+def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[Tensor, "batch keypoint"]]:
     """x, y and value of the `count` highest peaks in scan order, and the value of the next one.
 
     Free places have value -inf. Twice as many cells are looked at, since a flat top takes several.

@@ -1,0 +1,5 @@
+"""`python -m ethopose`."""
+
+from ethopose.cli.app import main
+
+main()

@@ -1,0 +1,34 @@
+"""ethopose convert: a result as a file that other tools read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from ethopose.cli.screen import Screen
+
+
+def add_to(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command()(convert)
+
+
+def convert(
+    context: typer.Context,
+    result: Annotated[Path, Argument(help="A result folder.", show_default=False)],
+    out: Annotated[Path, Argument(help="The file to write.", show_default=False)],
+    format: Annotated[str | None, Option(help="slp or csv; told by the file's name if left out.")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Write a result as a file that other tools read.
+
+    Example: ethopose convert clip.mp4.mice.ethopose poses.csv
+    """
+    import ethopose
+
+    screen: Screen = context.obj
+    written = ethopose.convert(result, out, format=format, overwrite=overwrite)
+    screen.give({"written": str(written)}, [("written", str(written))])

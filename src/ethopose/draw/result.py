@@ -1,0 +1,82 @@
+"""The pictures of a result: its labelled video and its contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ethopose.core import ResultError, VideoError
+from ethopose.draw.labelled import render_video
+from ethopose.draw.sheet import contact_sheet
+from ethopose.media import Video, open_video
+from ethopose.store import Result, read
+
+Progress = Callable[[int, int], None]  # (frames done, frames in all)
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The files that `render` wrote."""
+
+    video: Path
+    sheet: Path
+
+
+def render(
+    result: Result | Path | str,
+    out: Path | str | None = None,
+    *,
+    video: Path | str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Pictures:
+    """Write a result's labelled video and contact sheet into the folder `out`, or beside the result.
+
+    `video` tells where the video lies now if it was moved since.
+
+    Raises:
+        FormatError: `result` is none.
+        VideoError: the video is gone, or it is another one.
+        ResultError: the files are there already, or no frame is stored yet.
+    """
+    result = result if isinstance(result, Result) else read(result)
+    folder = result.path.parent if out is None else Path(out)
+    stem = result.path.name.removesuffix(".ethopose")
+    pictures = Pictures(folder / f"{stem}.labelled.mp4", folder / f"{stem}.sheet.png")
+    for path in (pictures.video, pictures.sheet):
+        if path.exists() and not overwrite:
+            raise ResultError(
+                "there is a file of this name already", where=path, fix="--overwrite replaces it"
+            )
+    if not len(result.frames):
+        raise ResultError("no frame is stored yet", where=result.path)
+    opened = _video_of(result, video)
+    folder.mkdir(parents=True, exist_ok=True)
+    frames, done = result.frames.frame, 0
+
+    def told(written: int) -> None:
+        nonlocal done
+        done += written
+        if progress:
+            progress(done, len(frames))
+
+    parts = (part.poses for part in result)
+    render_video(parts, opened, pictures.video, frames=frames, names=result.tracks, progress=told)
+    parts = (part.poses for part in result)
+    contact_sheet(parts, opened, pictures.sheet, title=stem, names=result.tracks)
+    return pictures
+
+
+def _video_of(result: Result, moved: Path | str | None) -> Video:
+    path = Path(moved) if moved is not None else Path(str(result.video["path"]))
+    if not path.exists():
+        raise VideoError(
+            "the result's video is not there", where=path, fix="tell where it lies: --video PATH"
+        )
+    opened = open_video(path)
+    if opened.fingerprint()["sha256"] != result.video["sha256"]:
+        raise VideoError(
+            "not the video that the result was made from", where=path, fix="give that one: --video PATH"
+        )
+    return opened
