@@ -71,7 +71,7 @@ SPEC = ModelSpec(
             grouping=Part(name="affinity", options={"keypoints": 7, "edges": EDGES, "min_peaks": 3}),
         ),
     ),
-    provenance={"made_by": "tools/make_demo_model.py", "worlds": f"seeds {SEEDS[0]} to {SEEDS[-1]}"},
+    provenance={"made_by": "tools/make_demo_model.py", "world_seeds": [SEEDS[0], SEEDS[-1]]},
 )
 
 
@@ -155,8 +155,8 @@ def check(folder: Path) -> None:
             result = ethopose.predict(world.write(Path(place) / "world.mp4"), folder)
             found = compare(result.poses, world.truth)
         say(
-            f"seed {seed}: {found.found:.2%} of the animals, {found.extra:.3f} more a frame, "
-            f"{found.missing:.2%} of the keypoints missing, median {found.median:.2f} px, 95 % {found.p95:.2f} px"
+            f"seed {seed}: {found.found:.2%} of the animals, {found.extra:.3f} a frame that are none, "
+            f"median {found.median:.2f} px, 95 % {found.p95:.2f} px, {found.missing:.2%} missing"
         )
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import Poses
+from ethopose.families import Model, load
+from ethopose.models.spec import Part, Stage
 
-THRESHOLD = 0.2  # the peer's default
+PEER_THRESHOLD = 0.2  # sleap-nn's default
+DOUBT = 1e-3  # a confidence so near to the threshold may fall on either side of it
 
 
 @dataclass(frozen=True)
@@ -23,16 +26,40 @@ class Recording:
     video: Path
     models: tuple[Path, ...]
     options: dict[str, str]
-    frames: np.ndarray
+    frames: np.ndarray  # every frame that was looked at
     frame: np.ndarray
     xy: np.ndarray
     confidence: np.ndarray
     score: np.ndarray
-    individual: np.ndarray  # name or "" of each row
+    individual: np.ndarray  # the name of each row's, "" for none
 
     @property
-    def threshold(self) -> float:
-        return float(self.options.get("--peak_threshold", THRESHOLD))
+    def thresholds(self) -> tuple[float, float]:
+        """Of the first stage and of the second."""
+        second = float(self.options.get("--peak_threshold", PEER_THRESHOLD))
+        return float(self.options.get("--centroid_peak_threshold", second)), second
+
+    @property
+    def limit(self) -> int | None:
+        return int(self.options["-n"]) if "-n" in self.options else None
+
+    def model(self) -> Model:
+        """The model, with the options of the command that have no option of ours yet in its spec."""
+        model = load(self.models)
+        refine = self.options.get("--integral_refinement", "integral")
+        stages = [
+            _with_options(stage, threshold, refine)
+            for stage, threshold in zip(model.spec.stages, self.thresholds, strict=False)
+        ]
+        digest = f"{model.digest}-{refine}"
+        return replace(model, spec=model.spec.model_copy(update={"stages": tuple(stages)}), digest=digest)
+
+
+def _with_options(stage: Stage, threshold: float, refine: str) -> Stage:
+    maps, *others = stage.network.heads
+    maps = Part(name=maps.name, options={**maps.options, "refinement": refine})
+    network = stage.network.model_copy(update={"heads": (maps, *others)})
+    return stage.model_copy(update={"network": network, "peak_threshold": threshold})
 
 
 def sleap_nn_recordings(folder: Path) -> list[Recording]:
@@ -48,22 +75,15 @@ def sleap_nn_recordings(folder: Path) -> list[Recording]:
 
 
 def _recording(folder: Path, file: Path, words: list[str]) -> Recording:
-    models = [words[k + 1] for k, word in enumerate(words) if word == "-m"]
-    options = {
-        word: words[k + 1] if k + 1 < len(words) and not words[k + 1].startswith("-") else ""
-        for k, word in enumerate(words)
-        if word.startswith("-")
-    }
+    following = dict(zip(words, [*words[1:], ""], strict=True))
     stored = np.load(folder / file, allow_pickle=False)
     names = np.append(stored["track_names"].astype(str), "")
     return Recording(
         name=file.stem,
-        video=folder / options["-i"],
-        models=tuple(folder / model for model in models),
-        options=options,
-        frames=stored["frames_in_file"].ravel()
-        if stored["frames_in_file"].ndim == 1
-        else stored["frames_in_file"][:, -1],
+        video=folder / following["-i"],
+        models=tuple(folder / after for word, after in zip(words, words[1:], strict=False) if word == "-m"),
+        options={word: following[word] for word in words if word.startswith("-")},
+        frames=stored["frames_in_file"].reshape(len(stored["frames_in_file"]), -1)[:, -1],
         frame=stored["frame_idx"],
         xy=stored["xy"],
         confidence=stored["point_score"],
@@ -74,51 +94,58 @@ def _recording(folder: Path, file: Path, words: list[str]) -> Recording:
 
 @dataclass
 class Tally:
-    """Distances of matched keypoints and counts of frames, pooled over recordings."""
+    """Our distance from the peer, pooled over frames in which either sees an animal."""
 
-    distance: list[np.ndarray]
-    confidence: list[np.ndarray]
-    score: list[np.ndarray]
     frames: int = 0
-    equal: int = 0
-    near_threshold: list[tuple[str, int]] = None  # type: ignore[assignment]
-    unequal: list[tuple[str, int, int, int]] = None  # type: ignore[assignment]
-    presence: int = 0  # keypoints that only one of the two found
-    identities: int = 0  # animals whose individual differs
+    doubtful: list[tuple[str, int]] = field(default_factory=list)  # a score at the threshold
+    other_number: list[tuple[str, int, int, int]] = field(default_factory=list)  # theirs, ours
+    one_sided: int = 0  # keypoints that only one of the two found
+    other_individual: int = 0
+    distance: list[float] = field(default_factory=list)  # px, of keypoints that both found
+    confidence: list[float] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
+
+    def add(self, recording: Recording, poses: Poses) -> None:
+        for frame in recording.frames:
+            theirs = np.flatnonzero(recording.frame == frame)
+            ours = np.flatnonzero(poses.frame == frame)
+            if not len(theirs) and not len(ours):
+                continue
+            if _is_doubtful(recording, poses, theirs, ours):
+                self.doubtful.append((recording.name, int(frame)))
+                continue
+            self.frames += 1
+            if len(theirs) != len(ours):
+                self.other_number.append((recording.name, int(frame), len(theirs), len(ours)))
+            else:
+                self._add_animals(recording, poses, theirs, ours)
+
+    def _add_animals(self, recording: Recording, poses: Poses, theirs: np.ndarray, ours: np.ndarray) -> None:
+        distance = np.linalg.norm(recording.xy[theirs][:, None] - poses.xy[ours][None], axis=-1)
+        row, column = linear_sum_assignment(np.nan_to_num(distance, nan=1e3).sum(-1))
+        theirs, ours = theirs[row], ours[column]
+        seen = ~np.isnan(recording.xy[theirs, :, 0]), ~np.isnan(poses.xy[ours, :, 0])
+        both = seen[0] & seen[1]
+        self.one_sided += int((seen[0] != seen[1]).sum())
+        self.distance += distance[row, column][both].tolist()
+        self.confidence += np.abs(recording.confidence[theirs] - poses.confidence[ours])[both].tolist()
+        self.score += np.abs(recording.score[theirs] - poses.score[ours]).tolist()
+        names = np.array([*poses.skeleton.individuals, ""])
+        self.other_individual += int((recording.individual[theirs] != names[poses.individual[ours]]).sum())
+
+    def within(self, figure: str, tolerance: float) -> float:
+        """The share of a figure's values that are within a tolerance."""
+        return float((np.array(getattr(self, figure)) <= tolerance).mean())
 
 
-def empty_tally() -> Tally:
-    return Tally([], [], [], near_threshold=[], unequal=[])
-
-
-def add(tally: Tally, recording: Recording, poses: Poses, tolerance: float) -> None:
-    """Compare frame by frame; `tolerance` is how near to a threshold a confidence is in doubt."""
-    names = np.array([*poses.skeleton.individuals, ""])
-    for frame in recording.frames:
-        theirs, ours = np.flatnonzero(recording.frame == frame), np.flatnonzero(poses.frame == frame)
-        if not len(theirs) and not len(ours):
-            continue
-        values = np.concatenate((recording.confidence[theirs].ravel(), poses.confidence[ours].ravel()))
-        if np.any(np.abs(values - recording.threshold) <= tolerance):
-            tally.near_threshold.append((recording.name, int(frame)))
-            continue
-        tally.frames += 1
-        if len(theirs) != len(ours):
-            tally.unequal.append((recording.name, int(frame), len(theirs), len(ours)))
-            continue
-        tally.equal += 1
-        _add_frame(tally, recording, poses, theirs, ours, names)
-
-
-def _add_frame(tally, recording, poses, theirs, ours, names) -> None:
-    gap = recording.xy[theirs][:, None] - poses.xy[ours][None]
-    distance = np.nan_to_num(np.linalg.norm(gap, axis=-1), nan=1e3)
-    row, column = linear_sum_assignment(np.minimum(distance, 1e3).sum(-1))
-    theirs, ours = theirs[row], ours[column]
-    seen = ~np.isnan(recording.xy[theirs, :, 0]), ~np.isnan(poses.xy[ours, :, 0])
-    both = seen[0] & seen[1]
-    tally.presence += int((seen[0] != seen[1]).sum())
-    tally.distance.append(np.linalg.norm(recording.xy[theirs] - poses.xy[ours], axis=-1)[both])
-    tally.confidence.append(np.abs(recording.confidence[theirs] - poses.confidence[ours])[both])
-    tally.score.append(np.abs(recording.score[theirs] - poses.score[ours]))
-    tally.identities += int((recording.individual[theirs] != names[poses.individual[ours]]).sum())
+def _is_doubtful(recording: Recording, poses: Poses, theirs: np.ndarray, ours: np.ndarray) -> bool:
+    values = np.concatenate(
+        (
+            recording.confidence[theirs].ravel(),
+            recording.score[theirs],
+            poses.confidence[ours].ravel(),
+            poses.score[ours],
+        )
+    )
+    gaps = [np.abs(values - threshold) for threshold in recording.thresholds]
+    return bool((np.fmin.reduce(gaps) <= DOUBT).any())

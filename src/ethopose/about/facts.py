@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 from safetensors import SafetensorError, safe_open
 
 from ethopose.core import FormatError, Skeleton, UsageError, VideoError
-from ethopose.families import FAMILIES, family_of, load
+from ethopose.families import FAMILIES, load
 from ethopose.families.native import WEIGHTS
 from ethopose.formats import FORMATS, format_for
 from ethopose.media import VIDEO_SUFFIXES, find_videos, open_video
@@ -93,12 +93,7 @@ def _holds_model(folder: Path) -> bool:
 
 
 def _model(paths: Sequence[Path]) -> Facts:
-    try:
-        model = load(paths)
-    except UsageError as error:
-        if len(paths) != 1:
-            raise
-        return _half_a_pair(paths[0], error)
+    model = load(paths, alone=True)
     spec = model.spec
     counts = _parameters(model.paths[0] / WEIGHTS, len(spec.stages))
     return _plain(
@@ -107,6 +102,9 @@ def _model(paths: Sequence[Path]) -> Facts:
             "name": spec.name,
             "family": spec.family,
             "kind": spec.kind,
+            "needs": "a centroid model, to cut the crops that it reads"
+            if spec.stages[0].preparation.crop
+            else None,
             **_skeleton(spec.skeleton),
             "stages": [
                 stage.model_dump(mode="json") | count
@@ -118,21 +116,6 @@ def _model(paths: Sequence[Path]) -> Facts:
             "paths": model.paths,
             "bytes": sum(_size(folder) for folder in model.paths),
             "provenance": spec.provenance,
-        }
-    )
-
-
-def _half_a_pair(place: Path, error: UsageError) -> Facts:
-    folder = (place if place.is_dir() else place.parent).resolve()
-    return _plain(
-        {
-            "is": "model",
-            "name": folder.name,
-            "family": family_of(folder).name,
-            "paths": [folder],
-            "bytes": _size(folder),
-            "alone": error.what,
-            "needs": error.fix,
         }
     )
 

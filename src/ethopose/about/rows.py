@@ -55,7 +55,7 @@ def size_in_words(size: int) -> str:
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
+    minutes, rest = divmod(round(seconds, 1), 60)
     if not minutes:
         return f"{seconds:g}"
     clock = f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:04.1f}"

@@ -17,14 +17,15 @@ FAMILIES = (
 __all__ = ["FAMILIES", "Family", "Model", "family_of", "load"]
 
 
-def load(model: str | Path | Sequence[str | Path]) -> Model:
+def load(model: str | Path | Sequence[str | Path], *, alone: bool = False) -> Model:
     """The model in a folder, or in the two folders of a top-down pair in any order.
 
-    A file of a model folder (a checkpoint, a configuration) stands for its folder.
+    A file of a model folder (a checkpoint, a configuration) stands for its folder. `alone` allows a
+    model that reads crops without the one that finds them, for looking at.
 
     Raises:
         ModelError: there is no folder, or nothing in it is known.
-        UsageError: two folders that form no pair.
+        UsageError: two folders that form no pair, or the second of a pair by itself.
     """
     given = [model] if isinstance(model, str | Path) else list(model)
     folders = [_folder(Path(path)) for path in given]
@@ -33,7 +34,14 @@ def load(model: str | Path | Sequence[str | Path]) -> Model:
     families = {family_of(folder).name: family_of(folder) for folder in folders}
     if len(families) > 1:
         raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(folders))
-    return next(iter(families.values())).read(folders)
+    found = next(iter(families.values())).read(folders)
+    if found.spec.stages[0].preparation.crop and not alone:
+        raise UsageError(
+            f"a {found.spec.kind} model reads crops and needs to be told where the animals are",
+            where=folders[0],
+            fix=f"give its centroid model as well: -m CENTROID -m {folders[0].name}",
+        )
+    return found
 
 
 def family_of(folder: Path) -> Family:

@@ -39,12 +39,6 @@ def read(folders: Sequence[Path]) -> Model:
     kinds = sorted(configs, key=KINDS.index)
     if len(kinds) < len(folders):
         raise UsageError(f"no pair: both folders hold a {kinds[0]} model", where=", ".join(map(str, folders)))
-    if len(kinds) == 1 and kinds[0] in SECOND_STAGES:
-        raise UsageError(
-            f"a {kinds[0]} model reads crops and needs to be told where the animals are",
-            where=folders[0],
-            fix="give its centroid model as well: -m CENTROID -m " + folders[0].name,
-        )
     if len(kinds) == 2 and (kinds[0] != "centroid" or kinds[1] not in SECOND_STAGES):
         raise UsageError(
             f"no pair: {kinds[0]} and {kinds[1]}",
@@ -175,7 +169,7 @@ def _stage(kind: str, config: Config, folder: Path) -> Stage:
     _refuse_what_no_unet_has(options, folder)
     heads = _heads(kind, config)
     return Stage(
-        preparation=_preparation(kind, config, options),
+        preparation=_preparation(kind, config, options, folder),
         network=Network(
             in_channels=options.get("in_channels", 1),
             backbone=Part(name="unet", options=_unet_options(options, heads)),
@@ -206,12 +200,14 @@ def _unet_options(options: Config, heads: Sequence[Part]) -> dict[str, Any]:
     return {key: options.get(key, default) for key, default in defaults.items()}
 
 
-def _preparation(kind: str, config: Config, unet: Config) -> Preparation:
+def _preparation(kind: str, config: Config, unet: Config, folder: Path) -> Preparation:
     given = config["data_config"].get("preprocessing") or {}
     color: Color = "gray" if given.get("ensure_grayscale") else "as_filmed"
     if given.get("ensure_rgb"):
         color = "rgb"
     size = given.get("crop_size") if kind in SECOND_STAGES else None
+    if kind in SECOND_STAGES and not size:
+        raise ModelError("no crop_size, which a model of crops needs", where=folder / CONFIG)
     return Preparation(
         color=color,
         fit=(given.get("max_height"), given.get("max_width")),

@@ -1,0 +1,129 @@
+"""Tiny stages of every kind, with weights by chance, and maps for their decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ethopose.models.build import build
+from ethopose.models.grouping import GROUPINGS, Context, Instances
+from ethopose.models.spec import Network, Part, Preparation, Stage
+from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
+
+RUNTIMES = ("openvino", "torch")
+SHAPE: Shape = (2, 48, 64, 1)  # not square: swapping x and y must fail
+TALL: Shape = (1, 720, 1024, 1)
+STRIDE = 2
+EDGES = [(0, 1), (1, 2)]
+UNET = {"filters": 3, "filters_rate": 2, "max_stride": 8, "output_stride": STRIDE}
+
+
+def maps_head(**options: object) -> Part:
+    return Part(name="confidence_map", options={"keypoints": 3, "stride": STRIDE, **options})
+
+
+def stage(heads: Sequence[Part], grouping: str, **options: object) -> Stage:
+    network = Network(in_channels=1, backbone=Part(name="unet", options=UNET), heads=tuple(heads))
+    return Stage(
+        preparation=Preparation(pad_to=8),
+        network=network,
+        grouping=Part(name=grouping, options=options),
+    )
+
+
+CENTROID = stage([maps_head(keypoints=1)], "one_per_peak")
+KINDS = {
+    "single": stage([maps_head(single=True)], "one_each"),
+    "centroid": CENTROID,
+    "centroid through a sigmoid": stage([maps_head(keypoints=1, sigmoid=True)], "one_per_peak"),
+    "bottom-up": stage(
+        [maps_head(peaks_kept=16), Part(name="part_affinity", options={"edges": EDGES, "stride": 4})],
+        "affinity",
+        keypoints=3,
+        edges=EDGES,
+    ),
+    "class map": stage(
+        [maps_head(peaks_kept=16), Part(name="class_map", options={"classes": 2, "stride": STRIDE})],
+        "class_map",
+    ),
+    "class vector": stage(
+        [maps_head(single=True), Part(name="class_vector", options={"classes": 2, "layers": 2, "units": 5})],
+        "class_vector",
+    ),
+}
+PLAIN = stage([maps_head(keypoints=1, refinement="none")], "one_per_peak")
+FEW = stage([maps_head(keypoints=1, refinement="none", peaks_kept=3)], "one_per_peak")
+
+
+def weights_by_chance(stage: Stage) -> dict[str, torch.Tensor]:
+    """The same weights for the same stage; larger than an untrained network's, so that maps are not flat."""
+    torch.manual_seed(5)
+    return {name: 1.5 * weight for name, weight in build(stage).state_dict().items()}
+
+
+def source(stage: Stage) -> StageSource:
+    return StageSource(stage, lambda: weights_by_chance(stage), stage.model_dump_json())
+
+
+def compiled(
+    stage: Stage, runtime: str, *, shape: Shape = SHAPE, precision: str = "fp32"
+) -> CompiledStage:
+    return compile_stage(source(stage), shape, Compute("cpu", runtime, precision, threads=1))
+
+
+def map_shapes(stage: Stage, shape: Shape = SHAPE) -> list[tuple[int, ...]]:
+    """Of each head's output."""
+    sizes = []
+    for head in stage.network.heads:
+        stride = head.options.get("stride", 1)
+        height, width = shape[1] // stride, shape[2] // stride
+        channels = {
+            "confidence_map": head.options.get("keypoints"),
+            "part_affinity": 2 * len(head.options.get("edges", ())),
+            "class_map": head.options.get("classes"),
+        }
+        size = (shape[0], head.options["classes"])
+        sizes.append(size if head.name == "class_vector" else (shape[0], channels[head.name], height, width))
+    return sizes
+
+
+def maps_by_chance(stage: Stage, seed: int) -> list[np.ndarray]:
+    """Outputs such as trained heads give: a few peaks on low noise, unit fields, probabilities."""
+    chance = np.random.default_rng(seed)
+    maps = []
+    for head, size in zip(stage.network.heads, map_shapes(stage), strict=True):
+        if head.name == "confidence_map":
+            maps.append(_bumps(size, chance))
+        elif head.name == "part_affinity":
+            angle = chance.uniform(0, 2 * np.pi, (size[0], size[1] // 2, 1, *size[2:]))
+            maps.append(np.concatenate((np.cos(angle), np.sin(angle)), 2).reshape(size))
+        else:
+            maps.append(chance.dirichlet(np.ones(size[1]), size[:1] + size[2:]))
+            maps[-1] = np.moveaxis(maps[-1], -1, 1)
+    return [np.ascontiguousarray(array, np.float32) for array in maps]
+
+
+def _bumps(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
+    rows, columns = np.mgrid[: size[2], : size[3]]
+    maps = chance.uniform(0, 0.1, size)
+    for place in np.ndindex(size[:2]):
+        for _ in range(4):
+            row, column = chance.uniform(0, size[2] - 1), chance.uniform(0, size[3] - 1)
+            distance = (rows - row) ** 2 + (columns - column) ** 2
+            maps[place] = np.maximum(maps[place], chance.uniform(0.4, 1) * np.exp(-distance / 3))
+    return maps
+
+
+def decode(stage: CompiledStage, maps: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Graph 2 on given maps: each runtime keeps its own kind of array."""
+    if type(stage).__name__ == "TorchStage":
+        return stage.decode([torch.from_numpy(array) for array in maps])
+    return stage.decode(list(maps))
+
+
+def animals(stage: Stage, found: dict[str, np.ndarray], threshold: float = 0.2) -> Instances:
+    """What the stage's grouping makes of them."""
+    group = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
+    return group(found, Context(threshold, None, np.arange(len(found["value"]))))
