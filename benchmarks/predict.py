@@ -89,7 +89,7 @@ def network_alone(options: argparse.Namespace, precision: str, seconds: float = 
     from ethopose.runtime import Compute, StageSource, compile_stage, resolve
 
     model, video = load(options.model), open_video(options.video)
-    stage, batch = model.spec.stages[0], options.batch_size or BATCH_SIZE
+    stage, batch = model.spec.stages[0], options.batch_size or BATCH_SIZE["openvino"]
     gray = video.gray and stage.preparation.color == "as_filmed"
     block = next(video.blocks(np.arange(batch), batch, gray=gray))
     pictures = to_pictures(fit(block.image, stage.preparation).images, stage.preparation)

@@ -1,6 +1,7 @@
 """Fixtures that more than one folder of tests uses."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,3 +15,28 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no recorded data at {path}; set ETHOPOSE_DATA to run the parity tests")
     return path
+
+
+@pytest.fixture(scope="session")
+def network_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Converted networks of this session, shared by its workers, kept out of the user's own cache."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "networks"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ETHOPOSE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, network_cache: Path) -> Callable[..., Path]:
+    """The folder of a tiny model by kind and seed, made once; folders are named after the kind."""
+    from ethopose.testing.models import tiny_model
+
+    made: dict[tuple[str, int], Path] = {}
+
+    def folder(kind: str = "single", seed: int = 0) -> Path:
+        if (kind, seed) not in made:
+            made[kind, seed] = tiny_model(tmp_path_factory.mktemp("models") / kind, kind, seed=seed)
+        return made[kind, seed]
+
+    return folder

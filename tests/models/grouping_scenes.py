@@ -87,7 +87,9 @@ def _places(scene: Scene, chance: np.random.RandomState) -> np.ndarray:
     angle = chance.uniform(0, 2 * np.pi, ANIMALS)
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], -1).reshape(-1, 2, 2)
     middle = np.array([WIDTH, HEIGHT]) / 2 + chance.uniform(-scene.spread, scene.spread, (ANIMALS, 2))
-    xy = np.einsum("aij,kj->aki", turn, SHAPE) + middle[:, None] + chance.normal(0, 1, (ANIMALS, KEYPOINTS, 2))
+    xy = (
+        np.einsum("aij,kj->aki", turn, SHAPE) + middle[:, None] + chance.normal(0, 1, (ANIMALS, KEYPOINTS, 2))
+    )
     xy[chance.uniform(size=(ANIMALS, KEYPOINTS)) < scene.missing] = np.nan
     return xy
 

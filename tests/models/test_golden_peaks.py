@@ -88,9 +88,7 @@ def _by_keypoint(golden, keypoints: int) -> dict[str, np.ndarray]:
     size = len(golden["cls_pts"])
     xy = np.full((2, keypoints, size, 2), np.nan, np.float32)
     value = np.full((2, keypoints, size), -np.inf, np.float32)
-    for peak, (sample, keypoint) in enumerate(
-        zip(golden["cls_sample"], golden["cls_channel"], strict=True)
-    ):
+    for peak, (sample, keypoint) in enumerate(zip(golden["cls_sample"], golden["cls_channel"], strict=True)):
         xy[sample, keypoint, peak] = golden["cls_pts"][peak]
         value[sample, keypoint, peak] = golden["cls_vals"][peak]
     return {"xy": xy, "value": value}

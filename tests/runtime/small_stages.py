@@ -24,8 +24,8 @@ def maps_head(**options: object) -> Part:
     return Part(name="confidence_map", options={"keypoints": 3, "stride": STRIDE, **options})
 
 
-def stage(heads: Sequence[Part], grouping: str, **options: object) -> Stage:
-    network = Network(in_channels=1, backbone=Part(name="unet", options=UNET), heads=tuple(heads))
+def stage(heads: Sequence[Part], grouping: str, *, unet: dict = UNET, **options: object) -> Stage:
+    network = Network(in_channels=1, backbone=Part(name="unet", options=unet), heads=tuple(heads))
     return Stage(
         preparation=Preparation(pad_to=8),
         network=network,
@@ -37,7 +37,9 @@ CENTROID = stage([maps_head(keypoints=1)], "one_per_peak")
 KINDS = {
     "single": stage([maps_head(single=True)], "one_each"),
     "centroid": CENTROID,
-    "centroid through a sigmoid": stage([maps_head(keypoints=1, sigmoid=True)], "one_per_peak"),
+    "centroid, sigmoid, transposed": stage(
+        [maps_head(keypoints=1, sigmoid=True)], "one_per_peak", unet={**UNET, "up_interpolate": False}
+    ),
     "bottom-up": stage(
         [maps_head(peaks_kept=16), Part(name="part_affinity", options={"edges": EDGES, "stride": 4})],
         "affinity",
@@ -67,26 +69,27 @@ def source(stage: Stage) -> StageSource:
     return StageSource(stage, lambda: weights_by_chance(stage), stage.model_dump_json())
 
 
-def compiled(
-    stage: Stage, runtime: str, *, shape: Shape = SHAPE, precision: str = "fp32"
-) -> CompiledStage:
+def compiled(stage: Stage, runtime: str, *, shape: Shape = SHAPE, precision: str = "fp32") -> CompiledStage:
     return compile_stage(source(stage), shape, Compute("cpu", runtime, precision, threads=1))
 
 
 def map_shapes(stage: Stage, shape: Shape = SHAPE) -> list[tuple[int, ...]]:
     """Of each head's output."""
-    sizes = []
+    batch, height, width, _ = shape
+    sizes: list[tuple[int, ...]] = []
     for head in stage.network.heads:
-        stride = head.options.get("stride", 1)
-        height, width = shape[1] // stride, shape[2] // stride
-        channels = {
-            "confidence_map": head.options.get("keypoints"),
-            "part_affinity": 2 * len(head.options.get("edges", ())),
-            "class_map": head.options.get("classes"),
-        }
-        size = (shape[0], head.options["classes"])
-        sizes.append(size if head.name == "class_vector" else (shape[0], channels[head.name], height, width))
+        told = head.options
+        channels = told.get("keypoints") or told.get("classes") or 2 * len(told["edges"])
+        if head.name == "class_vector":
+            sizes.append((batch, channels))
+        else:
+            sizes.append((batch, channels, height // told["stride"], width // told["stride"]))
     return sizes
+
+
+def plain(maps: Sequence[object]) -> list[np.ndarray]:
+    """Outputs of graph 1 as NumPy arrays."""
+    return [torch.as_tensor(array).float().numpy() for array in maps]
 
 
 def maps_by_chance(stage: Stage, seed: int) -> list[np.ndarray]:

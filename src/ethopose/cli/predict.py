@@ -34,8 +34,8 @@ def predict(
         ),
     ] = None,
     batch_size: Annotated[
-        int, Option("-b", "--batch-size", min=1, help="Frames that the network sees at a time.")
-    ] = 4,
+        int | None, Option("-b", "--batch-size", min=1, help="Frames that the network sees at a time.")
+    ] = None,
     peak_threshold: Annotated[
         float | None,
         Option(min=0, max=1, help="Peaks below it are no keypoints; the model's own if left out."),

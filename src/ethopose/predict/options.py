@@ -10,7 +10,8 @@ from ethopose.core import UsageError
 from ethopose.predict.selection import Runs, parse_frames
 from ethopose.runtime import Compute
 
-BATCH_SIZE = 4
+# A CPU gains nothing from more than a frame at a time and pays with memory; a GPU waits for fewer calls.
+BATCH_SIZE = {"openvino": 1, "torch": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class Options:
 
     out: str | Path | None = None
     """The result's folder for one video, the folder that receives them for several; None: beside them."""
-    batch_size: int = BATCH_SIZE
-    """Frames that the network sees at a time."""
+    batch_size: int | None = None
+    """Frames that the network sees at a time; None: what suits the runtime."""
     peak_threshold: float | None = None
     """Peaks below it are no keypoints, 0 to 1; in a top-down pair for both models."""
     max_instances: int | None = None

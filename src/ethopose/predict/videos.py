@@ -11,7 +11,7 @@ from ethopose.core import EthoposeError, UsageError
 from ethopose.families import Model, load
 from ethopose.media import find_videos, open_video
 from ethopose.predict.names import formats_named, result_path
-from ethopose.predict.options import Options, options_from
+from ethopose.predict.options import BATCH_SIZE, Options, options_from
 from ethopose.predict.predictor import Predictor
 from ethopose.predict.report import Report
 from ethopose.predict.video import Job, predict_video
@@ -60,7 +60,7 @@ def predict_all(
     report = Report()
     for path in paths:
         try:
-            job = _job(path, loaded, options, len(paths))
+            job = _job(path, predictor, options, len(paths))
             told = partial(progress or _silent, path)
             report.results[path], report.files[path] = predict_video(job, predictor, told, report.profile)
         except UsageError:
@@ -70,12 +70,13 @@ def predict_all(
     return report
 
 
-def _job(path: Path, model: Model, options: Options, n_videos: int) -> Job:
+def _job(path: Path, predictor: Predictor, options: Options, n_videos: int) -> Job:
     out = None if options.out is None else Path(options.out)
+    model, runtime = predictor.model, str(predictor.compute.runtime)
     return Job(
         video=open_video(path),
         path=result_path(path, model.spec.name, out, n_videos),
-        batch=options.batch_size,
+        batch=options.batch_size or BATCH_SIZE[runtime],
         runs=options.runs,
         formats=formats_named(options.format, model.spec.result_format),
         overwrite=options.overwrite,
