@@ -1,10 +1,15 @@
 """Fixtures that more than one folder of tests uses."""
 
+import logging
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from commands import Said
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +45,28 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, network_cache: Path) -> Calla
         return made[kind, seed]
 
     return folder
+
+
+@pytest.fixture
+def ethopose_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Said]]:
+    """The command line in this process: words in, exit code and what was printed out."""
+    from ethopose.cli import app
+
+    def leave(code: int) -> NoReturn:
+        raise SystemExit(code)
+
+    def says(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["ethopose", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            app.main()
+        logger.handlers[:] = []
+        return Said(int(stop.value.code or 0), *capsys.readouterr())
+
+    logger, handler = logging.getLogger("ethopose"), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setenv("COLUMNS", "400")
+    yield says
+    signal.signal(signal.SIGTERM, handler)
+    logger.setLevel(logging.NOTSET)

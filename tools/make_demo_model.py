@@ -2,7 +2,7 @@
 
     python tools/make_demo_model.py [FOLDER]
 
-A quarter of an hour on one core. Every world is encoded and decoded again, since the demo's clip is a
+About eleven minutes on one core. Every world is encoded and decoded again, since the demo's clip is a
 compressed file too. No seed below 1000 is trained on: those are for the demo and for the tests.
 """
 
@@ -155,7 +155,7 @@ def check(folder: Path) -> None:
             result = ethopose.predict(world.write(Path(place) / "world.mp4"), folder)
             found = compare(result.poses, world.truth)
         say(
-            f"seed {seed}: {found.found:.2%} of the animals, {found.extra:.3f} a frame that are none, "
+            f"seed {seed}: {found.found:.2%} of the animals, {found.extra:.3f} a frame beyond these, "
             f"median {found.median:.2f} px, 95 % {found.p95:.2f} px, {found.missing:.2%} missing"
         )
 

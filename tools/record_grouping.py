@@ -116,8 +116,12 @@ def unet(config: dict) -> dict[str, np.ndarray]:
     """Weights in half precision, a picture, and what the peer's backbone makes of it in fp32."""
     torch.manual_seed(3)
     network = UNet.from_config(OmegaConf.create(config)).eval()
-    network.load_state_dict({name: 2 * weight.half().float() for name, weight in network.state_dict().items()})
-    picture = torch.randint(0, 256, (1, 1, 48, 80), dtype=torch.uint8)  # no multiple of 32, the deepest stride
+    network.load_state_dict(
+        {name: 2 * weight.half().float() for name, weight in network.state_dict().items()}
+    )
+    picture = torch.randint(
+        0, 256, (1, 1, 48, 80), dtype=torch.uint8
+    )  # no multiple of 32, the deepest stride
     with torch.no_grad():
         found = network(picture / 255)
     outputs = {f"out {s}": o.numpy() for s, o in zip(found["strides"], found["outputs"], strict=True)}

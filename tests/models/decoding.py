@@ -36,9 +36,9 @@ def context(batch: int = 1, threshold: float = THRESHOLD, limit: int | None = No
 
 
 def in_scan_order(found: Arrays, threshold: float = THRESHOLD) -> tuple[np.ndarray, ...]:
-    """Peaks above the threshold by (sample, row, column, keypoint) of their cell: xy, value, sample, keypoint.
+    """Unrefined peaks above the threshold, by sample, row, column and keypoint as the peer lists them.
 
-    Cells are those of unrefined peaks.
+    Gives their xy, value, sample, keypoint, and index among the peaks of their keypoint.
     """
     sample, keypoint, peak = np.nonzero(found["value"] > threshold)
     xy = found["xy"][sample, keypoint, peak]

@@ -38,7 +38,7 @@ def case(request, golden, golden_cases):
 
 
 def test_the_score_of_every_line_is_that_of_the_peer(case):
-    arrays, told, edges, found = case
+    arrays, _, edges, found = case
     rough = peaks_of(arrays["cms"].astype(np.float32), refinement="none")
     _, value, _, keypoint, peak = in_scan_order(rough)
     np.testing.assert_array_equal(value, arrays["peaks_val"])

@@ -36,6 +36,7 @@ def stage(heads: Sequence[Part], grouping: str, *, unet: dict = UNET, **options:
 CENTROID = stage([maps_head(keypoints=1)], "one_per_peak")
 KINDS = {
     "single": stage([maps_head(single=True)], "one_each"),
+    "single, unrefined": stage([maps_head(single=True, refinement="none")], "one_each"),
     "centroid": CENTROID,
     "centroid, sigmoid, transposed": stage(
         [maps_head(keypoints=1, sigmoid=True)], "one_per_peak", unet={**UNET, "up_interpolate": False}
@@ -55,7 +56,7 @@ KINDS = {
         "class_vector",
     ),
 }
-PLAIN = stage([maps_head(keypoints=1, refinement="none")], "one_per_peak")
+UNREFINED = stage([maps_head(keypoints=1, refinement="none", peaks_kept=400)], "one_per_peak")
 FEW = stage([maps_head(keypoints=1, refinement="none", peaks_kept=3)], "one_per_peak")
 
 

@@ -212,7 +212,7 @@ def house() -> Answer:
     `cache`: its folder; `bytes` in it, `free` bytes on its disk; `unwritable`: why nothing can be written
     there, None where it can; `threads` of a run; `looks_for_gpu` unasked.
     """
-    options = import_module("ethopose.runtime.options")
+    options = import_module("ethopose.runtime.device")
     cache = import_module("ethopose.runtime.cache").cache_folder().absolute()
     there = next(folder for folder in (cache, *cache.parents) if folder.exists())
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ethopose.runtime.options import Compute, resolve
+from ethopose.runtime.device import resolve
+from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import CompiledStage, Maps, Shape, StageSource
 
 __all__ = ["CompiledStage", "Compute", "Maps", "Shape", "StageSource", "compile_stage", "resolve"]

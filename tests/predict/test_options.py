@@ -1,0 +1,231 @@
+"""Every option of `predict` changes what is made or told, or is an error: none is taken and forgotten."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import typer
+from clips import BATCH
+from commands import fingerprint, parts
+
+import ethopose
+from ethopose.cli.app import app
+from ethopose.core import UsageError
+from ethopose.predict import Options
+from ethopose.store import read
+
+PREDICT = typer.main.get_command(app).commands["predict"]
+BESIDE = {"videos", "model", "profile", "help"}  # of the command, but no field of `Options`
+
+
+def test_the_command_and_python_know_the_same_options():
+    of_command = {parameter.name for parameter in PREDICT.params} - BESIDE
+    assert of_command == {field.name for field in dataclasses.fields(Options)}
+
+
+def test_the_command_and_python_have_the_same_defaults():
+    plain = Options()
+    for parameter in PREDICT.params:
+        if parameter.name not in BESIDE:
+            default = parameter.get_default(typer.Context(PREDICT)) or None
+            assert default == (getattr(plain, parameter.name) or None), parameter.name
+
+
+@pytest.fixture
+def predict(ethopose_says, clip, tiny, tmp_path):
+    """A prediction with these words: what was said, and the result, or None."""
+
+    def run(*words, name="r", model="centroid"):
+        batch = [] if "--batch-size" in words else ["-b", BATCH]
+        line = ["predict", clip, "-m", tiny(model), "-o", tmp_path / name, *batch, *words]
+        said = ethopose_says(*line)
+        return said, read(tmp_path / name) if said.code == 0 else None
+
+    return run
+
+
+def test_out_decides_the_place(predict, tmp_path):
+    _, result = predict(name="elsewhere")
+    assert result.path == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("batch", [8, 16])
+def test_batch_size_is_what_the_network_saw(predict, batch):
+    _, result = predict("--batch-size", batch)
+    assert result.manifest.batch == result.manifest.provenance["batch_size"] == batch
+
+
+def test_peak_threshold_keeps_what_lies_above_it(predict):
+    (_, low), (_, high) = predict(name="low"), predict("--peak-threshold", "0.4", name="high")
+    assert low.manifest.settings["peak_threshold"] == 0.2
+    assert high.manifest.settings["peak_threshold"] == 0.4
+    assert 0 < len(high) == (low.confidence[:, 0] > 0.4).sum() < len(low)
+
+
+def test_peak_threshold_counts_for_both_models_of_a_pair(predict):
+    (_, low), (_, high) = predict(model="top-down", name="low"), predict(
+        "--peak-threshold", "0.9", model="top-down", name="high"
+    )
+    assert 0 < len(high) < len(low)  # by the first model
+    assert np.isnan(high.xy).any()  # by the second
+    assert np.nanmin(np.where(high.confidence == 0, np.nan, high.confidence)) >= 0.9
+
+
+@pytest.mark.parametrize("kind", ["centroid", "bottom-up", "top-down", "class-map"])
+@pytest.mark.parametrize("most", [1, 2])
+def test_max_instances_keeps_the_best_of_each_frame(predict, kind, most):
+    words = ("--runtime", "torch")
+    (_, free), (_, capped) = predict(*words, model=kind, name="free"), predict(
+        *words, "--max-instances", most, model=kind, name="capped"
+    )
+    assert capped.manifest.settings["max_instances"] == most
+    assert 0 < len(capped)
+    assert capped.frames.animals.tolist() == np.minimum(free.frames.animals, most).tolist()
+    for frame in np.unique(free.frame):
+        best = np.sort(free.score[free.frame == frame])[::-1][:most]
+        np.testing.assert_allclose(np.sort(capped.score[capped.frame == frame])[::-1], best, rtol=1e-5)
+
+
+def test_frames_are_those_named(predict):
+    _, result = predict("--frames", "3-5,9")
+    assert result.frames.frame.tolist() == [3, 4, 5, 9]
+
+
+def test_device_is_the_one_named_or_an_error(predict, tmp_path):
+    _, result = predict("--device", "cpu")
+    assert result.manifest.settings["device"] == "cpu"
+    for device in ("cuda:99", "abacus"):
+        said, _ = predict("--device", device, name="none")
+        assert said.code == 2
+        assert device in said.err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_those_the_run_was_given(predict, threads, monkeypatch):
+    from ethopose.runtime import openvino
+
+    given, graph = [], openvino._Graph.__init__
+    monkeypatch.setattr(
+        openvino._Graph,
+        "__init__",
+        lambda self, path, precision, compute: (given.append(compute.threads), graph(self, path, precision, compute))[1],
+    )
+    _, result = predict("--threads", threads)
+    assert result.manifest.provenance["threads"] == threads
+    assert set(given) == {threads}
+
+
+def test_runtime_is_the_one_named_and_both_agree(predict):
+    results = []
+    for runtime in ("openvino", "torch"):
+        _, result = predict("--runtime", runtime, name=runtime)
+        assert result.manifest.settings["runtime"] == runtime
+        results.append(result)
+    assert np.array_equal(results[0].frame, results[1].frame)
+    np.testing.assert_allclose(results[0].xy, results[1].xy, atol=1e-2)
+
+
+def test_precision_is_the_one_named_or_an_error(predict):
+    _, full = predict(name="full")
+    assert full.manifest.settings["precision"] == "fp32"
+    said, low = predict("--precision", "bf16", name="low")
+    if low is None:
+        assert said.code == 2
+        assert "bf16" in said.err
+        return
+    assert low.manifest.settings["precision"] == "bf16"
+    assert parts(low.path) != parts(full.path)
+    _, chosen = predict("--precision", "auto", name="auto")
+    assert chosen.manifest.settings["precision"] == "bf16"
+
+
+def test_format_decides_the_files(predict, tmp_path):
+    predict("--format", "csv")
+    assert {file.name for file in tmp_path.iterdir()} == {"r", "r.csv"}
+
+
+def test_overwrite_is_needed_to_replace(predict):
+    predict()
+    words = ("--peak-threshold", "0.5")
+    assert predict(*words)[0].code == 1
+    assert predict(*words, "--overwrite")[0].code == 0
+
+
+def test_profile_prints_where_the_time_went(predict):
+    assert "bound by" not in predict(name="one")[0].out
+    assert "bound by" in predict("--profile", name="other")[0].out
+
+
+TESTED = {name for name in globals() if name.startswith("test_")}
+
+
+def test_every_option_has_a_test_of_its_effect():
+    elsewhere = {"strict"}  # test_losses.py
+    options = {field.name for field in dataclasses.fields(Options)} - elsewhere
+    assert all(any(test.startswith(f"test_{name}_") for test in TESTED) for name in options)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-b", "0"),
+        ("-b", "four"),
+        ("--peak-threshold", "1.5"),
+        ("--peak-threshold", "nan"),
+        ("--max-instances", "0"),
+        ("--threads", "0"),
+        ("--runtime", "abacus"),
+        ("--runtime", "openvino", "--device", "cuda"),
+        ("--precision", "fp8"),
+        ("--frames", "9-3"),
+        ("--frames", "all"),
+        ("--format", "docx"),
+        ("--batch",),
+        ("--nonsense", "1"),
+    ],
+    ids=" ".join,
+)
+def test_a_value_that_makes_no_sense_is_wrong_use_and_nothing_is_touched(
+    ethopose_says, own_clip, tiny, words
+):
+    before = fingerprint(own_clip.parent)
+    said = ethopose_says("predict", own_clip, "-m", tiny("centroid"), *words)
+    assert said.code == 2
+    assert len(said.err.splitlines()) == 1
+    assert fingerprint(own_clip.parent) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batchsize": 4},
+        {"batch-size": 4},
+        {"outfile": "x", "tracking": True},
+        {"batch_size": 0},
+        {"batch_size": "four"},
+        {"peak_threshold": -0.1},
+        {"peak_threshold": "high"},
+        {"max_instances": 0},
+        {"max_instances": 1.5},
+        {"frames": "9-3"},
+        {"frames": [1, 2, 3]},
+        {"threads": 0},
+        {"format": "docx"},
+        {"runtime": "abacus"},
+        {"device": 3},
+    ],
+    ids=str,
+)
+def test_in_python_what_makes_no_sense_is_wrong_use_too(own_clip, tiny, options):
+    before = fingerprint(own_clip.parent)
+    with pytest.raises(UsageError):
+        ethopose.predict(own_clip, tiny("centroid"), **options)
+    assert fingerprint(own_clip.parent) == before
+
+
+def test_an_unknown_option_is_answered_with_those_there_are(clip, tiny):
+    with pytest.raises(UsageError) as wrong:
+        ethopose.predict(clip, tiny("centroid"), batchsize=4)
+    assert "batchsize" in str(wrong.value)
+    assert all(field.name in str(wrong.value) for field in dataclasses.fields(Options))

@@ -1,0 +1,195 @@
+"""Converted networks are made once, whole or not at all, where the user wants them."""
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+from small_stages import CENTROID, SHAPE, source, weights_by_chance
+
+from ethopose.core import EthoposeError, InferenceError
+from ethopose.runtime import Compute, compile_stage, openvino
+from ethopose.runtime.cache import cache_folder, cached
+
+COMPUTE = Compute("cpu", "openvino", "fp32", threads=1)
+PICTURES = np.zeros(SHAPE, np.uint8)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("ETHOPOSE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory) -> Path:
+    """A cache with the one stage that these tests run."""
+    folder = tmp_path_factory.mktemp("converted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ETHOPOSE_CACHE", str(folder))
+        compile_stage(source(CENTROID), SHAPE, COMPUTE)
+    return folder
+
+
+@pytest.fixture
+def warm(cache, converted) -> Path:
+    """A copy of it; gives the entry."""
+    shutil.copytree(converted, cache)
+    (entry,) = (cache / "networks").iterdir()
+    return entry
+
+
+def never() -> dict:
+    pytest.fail("the weights were asked for, though the conversion was there")
+
+
+def touch(folder: Path) -> None:
+    (folder / "file").write_text("made")
+
+
+def test_the_cache_is_where_the_variable_says(cache, monkeypatch):
+    assert cache_folder() == cache
+    assert cached("key", touch) == cache / "networks" / "key"
+    monkeypatch.setenv("ETHOPOSE_CACHE", "")
+    assert cache_folder() == Path(platformdirs.user_cache_dir("ethopose"))
+    monkeypatch.delenv("ETHOPOSE_CACHE")
+    assert cache_folder() == Path(platformdirs.user_cache_dir("ethopose"))
+
+
+def test_an_entry_is_made_once(cache):
+    made = []
+    for _ in range(3):
+        folder = cached("key", lambda folder: (made.append(folder), touch(folder)))
+    assert len(made) == 1
+    assert [path.name for path in folder.iterdir()] == ["file"]
+    assert [path.name for path in folder.parent.iterdir()] == ["key"]
+
+
+def test_an_entry_that_cannot_be_finished_leaves_nothing(cache):
+    def half(folder: Path) -> None:
+        touch(folder)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        cached("key", half)
+    assert list((cache / "networks").iterdir()) == []
+    assert (cached("key", touch) / "file").read_text() == "made"
+
+
+def test_of_two_that_make_the_same_the_first_to_finish_is_kept(cache):
+    def late(folder: Path) -> None:
+        (folder / "file").write_text("late")
+        cached("key", touch)
+
+    folder = cached("key", late)
+    assert (folder / "file").read_text() == "made"
+    assert [path.name for path in folder.parent.iterdir()] == ["key"]
+
+
+def test_many_may_make_the_same_at_once(cache):
+    together = threading.Barrier(6)
+
+    def slow(folder: Path) -> None:
+        together.wait(timeout=10)
+        touch(folder)
+
+    with ThreadPoolExecutor(6) as pool:
+        folders = set(pool.map(lambda _: cached("key", slow), range(6)))
+    assert folders == {cache / "networks" / "key"}
+    assert [path.name for path in (cache / "networks").iterdir()] == ["key"]
+    assert (cache / "networks/key/file").read_text() == "made"
+
+
+@pytest.mark.parametrize("blocked", [".", "networks"])
+def test_a_cache_that_cannot_be_written_is_said_with_a_way_out(cache, blocked):
+    (cache / blocked).parent.mkdir(parents=True, exist_ok=True)
+    (cache / blocked).write_text("a file in the way")
+    with pytest.raises(EthoposeError, match="ETHOPOSE_CACHE"):
+        cached("key", touch)
+
+
+def test_a_conversion_is_found_by_the_next_run(warm):
+    stage = compile_stage(replace(source(CENTROID), weights=never), SHAPE, COMPUTE)
+    assert np.ptp(stage.network(PICTURES)[0]) >= 0
+    assert [path.name for path in warm.parent.iterdir()] == [warm.name]
+    assert sorted(path.suffix for path in warm.iterdir()) == [".bin", ".bin", ".xml", ".xml"]
+
+
+@pytest.mark.parametrize("change", ["shape", "digest", "code"])
+def test_a_conversion_of_something_else_is_not_taken(warm, monkeypatch, change):
+    class AskedError(Exception):
+        pass
+
+    def asked() -> dict:
+        raise AskedError
+
+    told = replace(source(CENTROID), weights=asked)
+    shape = (1, *SHAPE[1:]) if change == "shape" else SHAPE
+    if change == "digest":
+        told = replace(told, digest="another")
+    if change == "code":
+        monkeypatch.setattr(openvino, "code_digest", lambda: "newer")
+    with pytest.raises(AskedError):
+        compile_stage(told, shape, COMPUTE)
+    assert [path.name for path in warm.parent.iterdir()] == [warm.name]
+
+
+def test_threads_and_precision_share_a_conversion(warm):
+    for compute in (replace(COMPUTE, threads=2), replace(COMPUTE, precision="bf16")):
+        compile_stage(replace(source(CENTROID), weights=never), SHAPE, compute)
+
+
+def test_runs_that_convert_the_same_at_once_both_work(cache):
+    together = threading.Barrier(2)
+
+    def weights() -> dict:
+        together.wait(timeout=60)
+        return weights_by_chance(CENTROID)
+
+    told = replace(source(CENTROID), weights=weights)
+    with ThreadPoolExecutor(2) as pool:
+        stages = list(pool.map(lambda _: compile_stage(told, SHAPE, COMPUTE), range(2)))
+    one, other = (stage.network(PICTURES)[0] for stage in stages)
+    np.testing.assert_array_equal(one, other)
+    assert len(list((cache / "networks").iterdir())) == 1
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGE = {
+    "cut": _cut,
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": Path.unlink,
+    "noise": lambda path: path.write_bytes(bytes(range(256)) * 9),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(("network.xml", damage) for damage in DAMAGE),
+        *(("network.bin", damage) for damage in ("cut", "empty", "gone")),
+        ("decode.xml", "cut"),
+        ("decode.bin", "gone"),
+    ],
+)
+def test_a_broken_conversion_is_named_with_a_way_out(warm, name, damage):
+    DAMAGE[damage](warm / name)
+    with pytest.raises(InferenceError) as told:
+        compile_stage(replace(source(CENTROID), weights=never), SHAPE, COMPUTE)
+    assert str(warm) in str(told.value)
+    assert "delete" in told.value.fix
+
+
+def test_pictures_of_another_size_are_refused_in_one_line(warm):
+    stage = compile_stage(replace(source(CENTROID), weights=never), SHAPE, COMPUTE)
+    with pytest.raises(InferenceError):
+        stage.network(np.zeros((2, 8, 8, 1), np.uint8))
+    assert np.ptp(stage.network(PICTURES)[0]) >= 0
