@@ -1,6 +1,7 @@
 """The command line, run as a user does, and what it left behind."""
 
 import hashlib
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -65,3 +66,16 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.dtype == other.dtype and one.tobytes() == other.tobytes()
 
 
+def parse(line: str) -> None:
+    """Read a command line as ethopose would, up to the point of running it."""
+    import typer
+
+    from ethopose.cli.app import _dashed, _globals_first, app
+
+    group = typer.main.get_command(app)
+    _, *words = shlex.split(line, comments=True)
+    words = words[: next((at for at, word in enumerate(words) if word in ("|", ">", "&&", ";")), None)]
+    context = group.make_context("ethopose", _globals_first([_dashed(word) for word in words]))
+    name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+    if not {"-h", "--help"} & set(rest):
+        command.make_context(name, rest, parent=context)

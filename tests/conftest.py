@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
 from commands import Said
 
 
@@ -61,12 +62,14 @@ def ethopose_says(
         monkeypatch.setattr(sys, "argv", ["ethopose", *map(str, words)])
         with pytest.raises(SystemExit) as stop:
             app.main()
-        logger.handlers[:] = []
+        for handler in logger.handlers[:]:
+            logger.removeHandler(handler)
+            handler.close()
         return Said(int(stop.value.code or 0), *capsys.readouterr())
 
-    logger, handler = logging.getLogger("ethopose"), signal.getsignal(signal.SIGTERM)
+    logger, on_stop = logging.getLogger("ethopose"), signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(os, "_exit", leave)
     monkeypatch.setenv("COLUMNS", "400")
     yield says
-    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGTERM, on_stop)
     logger.setLevel(logging.NOTSET)

@@ -276,3 +276,25 @@ def test_any_wrong_value_in_a_configuration_is_one_of_our_errors(tmp_path, kind,
             except Exception as error:
                 raised[f"{'.'.join(map(str, place))} = {value!r}"] = repr(error)[:90]
     assert raised == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("head_configs.bottomup.confmaps.output_stride", 3),
+        ("head_configs.bottomup.pafs.output_stride", 1),
+        ("head_configs.bottomup.pafs.output_stride", "four"),
+        ("backbone_config.unet.max_stride", 12),
+        ("backbone_config.unet.max_stride", 0),
+        ("backbone_config.unet.output_stride", 16),
+        ("backbone_config.unet.filters", "many"),
+        ("backbone_config.unet.filters", -3),
+        ("backbone_config.unet.filters_rate", None),
+        ("backbone_config.unet.kernel_size", -1),
+        ("backbone_config.unet.convs_per_block", 1),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused_by_one_of_our_errors(tmp_path, place, value):
+    told = changed(sleap_folders.config("bottomup"), ("model_config", *place.split(".")), value)
+    with pytest.raises(EthoposeError):
+        build(loaded(tmp_path, "bottomup", told).spec.stages[0])

@@ -6,6 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_core() -> None:
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

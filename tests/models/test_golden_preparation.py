@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
 from ethopose.models.preparation import crop, fit, resize, to_pictures
 from ethopose.models.spec import Preparation
@@ -47,10 +49,19 @@ def test_crops_are_those_of_the_peer(golden, size):
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 53), (12, 200), (111, 9), (3, 53)])
 @pytest.mark.parametrize("shape", [(2, 37, 53, 1), (1, 64, 31, 3)])
-def test_resizing_is_that_of_torchvision_at_any_size(shape, size):
-    import torch
-    from torchvision.transforms.v2 import functional
-
+def test_resizing_is_that_of_torch_at_any_size(shape, size):
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    wanted = functional.resize(torch.from_numpy(images).permute(0, 3, 1, 2), list(size), antialias=True)
+    channels_first = torch.from_numpy(images).permute(0, 3, 1, 2)
+    wanted = functional.interpolate(channels_first, size, mode="bilinear", antialias=True)
     np.testing.assert_array_equal(resize(images, *size), wanted.permute(0, 2, 3, 1).numpy())
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted", "ratio"),
+    [((None, None), (20, 30), 1), ((40, None), (40, 30), 1), ((None, 15), (20, 15), 0.5)],
+)
+def test_a_side_that_is_left_open_keeps_the_frames_own(size, fitted, ratio):
+    images = np.full((1, 20, 30, 1), 9, np.uint8)
+    made = fit(images, Preparation(fit=size))
+    assert made.images.shape == (1, *fitted, 1)
+    assert made.ratio == ratio

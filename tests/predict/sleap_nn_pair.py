@@ -10,7 +10,10 @@ from ethopose.families import native
 from ethopose.testing.models import EDGES, KEYPOINTS, STRIDE
 
 NAMES = (
-    (r"backbone\.encoder\.(\d+)\.(\d+)\.0", r"backbone.encoders.0.encoder_stack.\1.blocks.stack0_enc\1_conv\2"),
+    (
+        r"backbone\.encoder\.(\d+)\.(\d+)\.0",
+        r"backbone.encoders.0.encoder_stack.\1.blocks.stack0_enc\1_conv\2",
+    ),
     (r"backbone\.middle\.(\d+)\.0\.0", r"backbone.middle_blocks.\1.blocks.stack0_enc3_middle_block_conv0"),
     (
         r"backbone\.decoder\.(\d+)\.refine\.(\d+)\.0",

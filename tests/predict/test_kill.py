@@ -6,9 +6,9 @@ import signal
 import time
 
 import pytest
+
 from clips import BATCH, write_clip
 from commands import parts, run, same_slp, start
-
 from ethopose import store
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from clips import BATCH, SIZE, write_clip, write_images
-from commands import fingerprint
 
 import ethopose
+from clips import BATCH, SIZE, write_clip, write_images
+from commands import fingerprint
 from ethopose.core import UsageError, VideoError
 
 LINE = ("-b", BATCH, "--format", "none")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from clips import BATCH, write_clip
 
 LONG = 20_000

@@ -5,14 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 import typer
-from clips import BATCH
-from commands import fingerprint, parts
 
 import ethopose
+from clips import BATCH
+from commands import fingerprint, parts
 from ethopose.cli.app import app
 from ethopose.core import UsageError
 from ethopose.predict import Options
 from ethopose.store import read
+from ethopose.testing import compare
 
 PREDICT = typer.main.get_command(app).commands["predict"]
 BESIDE = {"videos", "model", "profile", "help"}  # of the command, but no field of `Options`
@@ -63,8 +64,9 @@ def test_peak_threshold_keeps_what_lies_above_it(predict):
 
 
 def test_peak_threshold_counts_for_both_models_of_a_pair(predict):
-    (_, low), (_, high) = predict(model="top-down", name="low"), predict(
-        "--peak-threshold", "0.9", model="top-down", name="high"
+    (_, low), (_, high) = (
+        predict(model="top-down", name="low"),
+        predict("--peak-threshold", "0.9", model="top-down", name="high"),
     )
     assert 0 < len(high) < len(low)  # by the first model
     assert np.isnan(high.xy).any()  # by the second
@@ -75,11 +77,12 @@ def test_peak_threshold_counts_for_both_models_of_a_pair(predict):
 @pytest.mark.parametrize("most", [1, 2])
 def test_max_instances_keeps_the_best_of_each_frame(predict, kind, most):
     words = ("--runtime", "torch")
-    (_, free), (_, capped) = predict(*words, model=kind, name="free"), predict(
-        *words, "--max-instances", most, model=kind, name="capped"
+    (_, free), (_, capped) = (
+        predict(*words, model=kind, name="free"),
+        predict(*words, "--max-instances", most, model=kind, name="capped"),
     )
     assert capped.manifest.settings["max_instances"] == most
-    assert 0 < len(capped)
+    assert len(capped) > 0
     assert capped.frames.animals.tolist() == np.minimum(free.frames.animals, most).tolist()
     for frame in np.unique(free.frame):
         best = np.sort(free.score[free.frame == frame])[::-1][:most]
@@ -109,7 +112,10 @@ def test_threads_are_those_the_run_was_given(predict, threads, monkeypatch):
     monkeypatch.setattr(
         openvino._Graph,
         "__init__",
-        lambda self, path, precision, compute: (given.append(compute.threads), graph(self, path, precision, compute))[1],
+        lambda self, path, precision, compute: (
+            given.append(compute.threads),
+            graph(self, path, precision, compute),
+        )[1],
     )
     _, result = predict("--threads", threads)
     assert result.manifest.provenance["threads"] == threads
@@ -122,8 +128,10 @@ def test_runtime_is_the_one_named_and_both_agree(predict):
         _, result = predict("--runtime", runtime, name=runtime)
         assert result.manifest.settings["runtime"] == runtime
         results.append(result)
-    assert np.array_equal(results[0].frame, results[1].frame)
-    np.testing.assert_allclose(results[0].xy, results[1].xy, atol=1e-2)
+    agreement = compare(results[0].poses, results[1].poses, gate=1.0)
+    assert agreement.found > 0.99  # rounding decides about flat tops
+    assert agreement.extra * 64 <= 4
+    assert np.nanmax(agreement.errors) < 1e-2
 
 
 def test_precision_is_the_one_named_or_an_error(predict):

@@ -3,11 +3,11 @@
 import shutil
 
 import pytest
-from clips import BATCH, write_clip
-from commands import fingerprint, parts, same_slp
 from sleap_nn_pair import write_pair
 
 import ethopose
+from clips import BATCH, write_clip
+from commands import fingerprint, parts, same_slp
 from ethopose.core import ResultError, UsageError
 from ethopose.families import native
 from ethopose.store import read
@@ -78,7 +78,9 @@ def test_out_names_the_result_of_one_video_and_the_folder_of_several(ethopose_sa
     said = ethopose_says("predict", one, other, "-m", tiny("centroid"), "-o", tmp_path / "both", *LINE)
     assert said.code == 0, said.err
     assert names(tmp_path / "both") == {
-        f"{video}.mp4.centroid{end}" for video in ("one", "other") for end in (".ethopose", ".predictions.slp")
+        f"{video}.mp4.centroid{end}"
+        for video in ("one", "other")
+        for end in (".ethopose", ".predictions.slp")
     }
     assert len(read(tmp_path / "both" / "other.mp4.centroid.ethopose").frames) == 24
 
@@ -128,11 +130,11 @@ def test_out_that_looks_like_a_file_is_wrong_use(ethopose_says, own_clip, tiny, 
     ],
     ids=lambda value: "+".join(sorted(value)) or "default",
 )
-def test_formats_are_written_as_chosen_beside_the_result(
-    ethopose_says, clip, tiny, tmp_path, chosen, files
-):
+def test_formats_are_written_as_chosen_beside_the_result(ethopose_says, clip, tiny, tmp_path, chosen, files):
     options = [word for name in chosen for word in ("--format", name)]
-    said = ethopose_says("predict", clip, "-m", tiny("centroid"), "-o", tmp_path / "r.ethopose", *LINE, *options)
+    said = ethopose_says(
+        "predict", clip, "-m", tiny("centroid"), "-o", tmp_path / "r.ethopose", *LINE, *options
+    )
     assert said.code == 0, said.err
     assert names(tmp_path) == {"r.ethopose", *files}
 
@@ -196,7 +198,13 @@ def test_another_model_setting_or_video_is_refused_by_name_and_overwrite_replace
     assert said.code == 0, said.err
     new = read(made)
     assert new.finished
-    assert (new.manifest.model, new.manifest.settings, new.manifest.video, new.manifest.batch, new.manifest.frames) != (
+    assert (
+        new.manifest.model,
+        new.manifest.settings,
+        new.manifest.video,
+        new.manifest.batch,
+        new.manifest.frames,
+    ) != (
         old.model,
         old.settings,
         old.video,

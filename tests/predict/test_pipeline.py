@@ -32,7 +32,6 @@ def wait_for(condition, seconds: float = 5.0) -> bool:
     return condition()
 
 
-
 @given(delays=st.lists(st.integers(0, 3), max_size=12), parallel=st.integers(1, 4))
 def test_results_come_in_the_order_of_the_items_whatever_each_takes(delays, parallel):
     def work(item):

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from clips import BATCH, write_clip
 
 import ethopose
+from clips import BATCH, write_clip
 
 COLUMNS = ["frame", "individual", "track", "score", "identity_score"] + [
     f"{keypoint}.{what}" for keypoint in ("left", "middle", "right") for what in ("x", "y", "confidence")
@@ -38,7 +38,9 @@ def test_a_list_of_videos_gives_a_report_keyed_by_video(tiny, tmp_path):
     assert isinstance(report, ethopose.Report)
     assert list(report.results) == clips
     assert [len(result.frames) for result in report.results.values()] == [16, 24]
-    assert report.files == {clip: (clip.with_name(f"{clip.name}.centroid.predictions.slp"),) for clip in clips}
+    assert report.files == {
+        clip: (clip.with_name(f"{clip.name}.centroid.predictions.slp"),) for clip in clips
+    }
     assert (report.failures, report.losses, report.exit_code(strict=True)) == ({}, {}, 0)
 
 

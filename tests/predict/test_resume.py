@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from clips import BATCH, SIZE, write_images
-from commands import fingerprint, parts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ethopose
+from clips import BATCH, SIZE, write_images
+from commands import fingerprint, parts
 from ethopose.core import VideoError
 from ethopose.predict import Options, predict_all, video
 from ethopose.store import Writer, read
@@ -45,9 +45,10 @@ def run(clip, model, out, *, progress=None, frames=None):
 
 
 def same(one, other) -> bool:
-    return parts(one) == parts(other) and one.with_suffix(".csv").read_bytes() == other.with_suffix(
-        ".csv"
-    ).read_bytes()
+    return (
+        parts(one) == parts(other)
+        and one.with_suffix(".csv").read_bytes() == other.with_suffix(".csv").read_bytes()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +151,7 @@ def test_a_finished_result_gets_the_file_that_a_kill_kept_from_it(clip, tiny, tm
 
 
 @pytest.mark.usefixtures("short_parts")
-def test_what_reading_and_computing_raise_leaves_whole_parts_to_go_on_from(
-    clip, tiny, tmp_path, monkeypatch
-):
+def test_what_reading_and_computing_raise_leaves_whole_parts_to_go_on_from(clip, tiny, tmp_path, monkeypatch):
     out = tmp_path / "r.ethopose"
     read_blocks = video.read_ahead
 

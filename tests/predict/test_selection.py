@@ -1,12 +1,14 @@
 """Which frames of a video: what a user writes, and what comes of it."""
 
+import itertools
+
 import numpy as np
 import pytest
-from clips import BATCH
 from hypothesis import given
 from hypothesis import strategies as st
 
 import ethopose
+from clips import BATCH
 from ethopose.core import UsageError
 from ethopose.predict.selection import parse_frames, select
 
@@ -19,7 +21,7 @@ def test_a_list_of_frames_means_each_frame_in_it_once_in_order(written, spaces):
     parsed = parse_frames((", " if spaces else ",").join(pieces))
     meant = sorted({frame for first, more in written for frame in range(first, first + more + 1)})
     assert [frame for first, last in parsed for frame in range(first, last + 1)] == meant
-    gaps = [after[0] - before[1] for before, after in zip(parsed, parsed[1:], strict=False)]
+    gaps = [after[0] - before[1] for before, after in itertools.pairwise(parsed)]
     assert all(gap > 1 for gap in gaps)
 
 
@@ -55,7 +57,9 @@ def whole(clip, tiny, tmp_path_factory):
         ("0-63", range(64)),
     ],
 )
-def test_the_frames_named_are_those_predicted_as_in_the_whole_video(whole, text, frames, clip, tiny, tmp_path):
+def test_the_frames_named_are_those_predicted_as_in_the_whole_video(
+    whole, text, frames, clip, tiny, tmp_path
+):
     options = {"out": tmp_path / "some.ethopose", "format": "none", "batch_size": BATCH}
     some = ethopose.predict(clip, tiny("bottom-up"), frames=text, **options)
     assert some.frames.frame.tolist() == list(frames)

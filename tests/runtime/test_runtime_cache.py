@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import pytest
-from small_stages import CENTROID, SHAPE, source, weights_by_chance
+from small_stages import CENTROID, SHAPE, source
 
 from ethopose.core import EthoposeError, InferenceError
 from ethopose.runtime import Compute, compile_stage, openvino
@@ -144,19 +144,18 @@ def test_threads_and_precision_share_a_conversion(warm):
         compile_stage(replace(source(CENTROID), weights=never), SHAPE, compute)
 
 
-def test_runs_that_convert_the_same_at_once_both_work(cache):
+@pytest.mark.parametrize("digests", [("same", "same"), ("one", "other")], ids=["same", "different"])
+def test_threads_that_convert_at_once_all_get_their_stage(cache, digests):
     together = threading.Barrier(2)
 
-    def weights() -> dict:
+    def convert(digest: str) -> np.ndarray:
         together.wait(timeout=60)
-        return weights_by_chance(CENTROID)
+        return compile_stage(replace(source(CENTROID), digest=digest), SHAPE, COMPUTE).network(PICTURES)[0]
 
-    told = replace(source(CENTROID), weights=weights)
     with ThreadPoolExecutor(2) as pool:
-        stages = list(pool.map(lambda _: compile_stage(told, SHAPE, COMPUTE), range(2)))
-    one, other = (stage.network(PICTURES)[0] for stage in stages)
+        one, other = pool.map(convert, digests)
     np.testing.assert_array_equal(one, other)
-    assert len(list((cache / "networks").iterdir())) == 1
+    assert len(list((cache / "networks").iterdir())) == len(set(digests))
 
 
 def _cut(path: Path) -> None:

@@ -18,6 +18,7 @@ from ethopose.models.spec import Color, ModelSpec, Network, Part, Preparation, S
 if TYPE_CHECKING:
     from torch import Tensor
 
+PEAKS = 32  # a keypoint at first; pictures with more are decoded again, see `spec.widened`
 CONFIG, CHECKPOINT = "training_config.yaml", "best.ckpt"
 SECOND_STAGES = ("centered_instance", "multi_class_topdown")
 KINDS = ("single_instance", "centroid", *SECOND_STAGES, "bottomup", "multi_class_bottomup")
@@ -231,6 +232,7 @@ def _heads(kind: str, config: Config) -> tuple[Part, ...]:
         "sigma": maps.get("sigma", 5.0),
         "sigmoid": bool(maps.get("use_sigmoid_activation", False)),
         "single": kind in ("single_instance", *SECOND_STAGES),
+        "peaks_kept": PEAKS,
     }
     parts = [Part(name="confidence_map", options=options)]
     if kind == "bottomup":

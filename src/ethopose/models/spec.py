@@ -64,6 +64,23 @@ class Stage(Frozen):
     peak_threshold: float = 0.2
 
 
+WIDER = 8
+
+
+def widened(stage: Stage) -> Stage:
+    """The same stage with room for eight times as many peaks, for the rare pictures that have them.
+
+    Graph 2's work grows with the square of the peaks that it keeps, so it begins with few.
+    """
+    heads = tuple(
+        Part(name=head.name, options={**head.options, "peaks_kept": WIDER * head.options["peaks_kept"]})
+        if "peaks_kept" in head.options
+        else head
+        for head in stage.network.heads
+    )
+    return stage.model_copy(update={"network": stage.network.model_copy(update={"heads": heads})})
+
+
 class ModelSpec(Frozen):
     """A model: one stage for whole frames, or two: find centroids, then read a crop around each."""
 

@@ -109,7 +109,10 @@ class _Runner:
             with profile.during("network"):
                 maps = compiled.network(_filled(pieces, batch))
             with profile.during("decoding"):
-                parts.append({name: array[: len(pieces)] for name, array in compiled.decode(maps).items()})
+                found = compiled.decode(maps)
+                if np.any(found["next_value"] > self.stage.peak_threshold):
+                    found = compiled.decode(maps, wide=True)
+            parts.append({name: array[: len(pieces)] for name, array in found.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _for(self, shape: Shape) -> CompiledStage:

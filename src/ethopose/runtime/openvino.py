@@ -20,6 +20,7 @@ import numpy as np
 
 from ethopose.core import InferenceError
 from ethopose.models.grouping import Arrays
+from ethopose.models.spec import widened
 from ethopose.runtime.cache import cached, code_digest
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import Maps, Shape, StageSource
@@ -27,34 +28,44 @@ from ethopose.runtime.stage import Maps, Shape, StageSource
 if TYPE_CHECKING:
     import torch
 
-NETWORK, DECODE = "network.xml", "decode.xml"
+log = logging.getLogger(__name__)
+
+GRAPH = "graph.xml"
+_HINT = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoStage:
     """A stage compiled for one shape of batch."""
 
     def __init__(self, source: StageSource, shape: Shape, compute: Compute) -> None:
-        folder = cached(_key(source, shape), lambda folder: _convert(source, shape, folder))
-        precision = {"fp32": "f32", "bf16": "bf16"}[compute.precision]
-        self._network = _Graph(folder / NETWORK, precision, compute)
-        self._decode = _Graph(folder / DECODE, "f32", compute)
+        self._source, self._shape = source, shape
+        self._network = _Graph(self._converted("network"), _HINT[compute.precision], compute.threads)
+        self._decode: dict[bool, _Graph] = {}
+        self._making = threading.Lock()
 
     def network(self, pictures: np.ndarray) -> Maps:
         """Graph 1."""
         return list(self._network([pictures]).values())
 
-    def decode(self, maps: Maps) -> Arrays:
-        """Graph 2."""
-        return self._decode(maps)
+    def decode(self, maps: Maps, *, wide: bool = False) -> Arrays:
+        """Graph 2, on one thread: its steps are too small to share, and others have work meanwhile."""
+        with self._making:
+            if wide not in self._decode:
+                self._decode[wide] = _Graph(self._converted("wide" if wide else "decode"), "f32", 1)
+        return self._decode[wide](maps)
+
+    def _converted(self, what: str) -> Path:
+        key = _key(self._source, self._shape, what)
+        return cached(key, lambda folder: _convert(self._source, self._shape, what, folder)) / GRAPH
 
 
 class _Graph:
     """A compiled graph with the one set of buffers that it works in; callers take turns."""
 
-    def __init__(self, path: Path, precision: str, compute: Compute) -> None:
+    def __init__(self, path: Path, precision: str, threads: int | None) -> None:
         options = {
             "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": compute.threads,
+            "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
         }
         try:
@@ -103,26 +114,29 @@ def _core() -> Any:
     return openvino().Core()
 
 
-def _key(source: StageSource, shape: Shape) -> str:
+def _key(source: StageSource, shape: Shape, what: str) -> str:
     version = openvino().__version__
-    text = "\n".join((source.digest, str(shape), version, code_digest()))
+    text = "\n".join((source.digest, what, str(shape), version, code_digest()))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _convert(source: StageSource, shape: Shape, folder: Path) -> None:
-    """Write both graphs of a stage for one shape into a folder."""
+def _convert(source: StageSource, shape: Shape, what: str, folder: Path) -> None:
+    """Write a graph of a stage for one shape into a folder: `network`, `decode` or `wide`."""
     import torch
 
     from ethopose.models.build import DecodeGraph, build
 
+    log.info("converting the %s for OpenVINO; it is kept for the next time", what)
     graph = build(source.stage)
-    graph.load_state_dict(source.weights())
-    decode = DecodeGraph(graph)
     pictures = torch.zeros(shape, dtype=torch.uint8)
+    if what == "network":
+        graph.load_state_dict(source.weights())
+        _save(graph, (pictures,), tuple(f"map{index}" for index in range(len(graph.heads))), folder / GRAPH)
+        return
     with torch.no_grad():
         maps = graph(pictures)
-    _save(graph, (pictures,), tuple(f"map{index}" for index in range(len(maps))), folder / NETWORK)
-    _save(decode, maps, decode.names, folder / DECODE)
+    decode = DecodeGraph(build(widened(source.stage)) if what == "wide" else graph)
+    _save(decode, maps, decode.names, folder / GRAPH)
 
 
 def _save(

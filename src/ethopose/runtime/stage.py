@@ -34,6 +34,6 @@ class CompiledStage(Protocol):
         """Graph 1: prepared uint8 pictures of the shape compiled for, to raw maps."""
         ...
 
-    def decode(self, maps: Maps) -> Arrays:
-        """Graph 2: raw maps to what was found, in fp32."""
+    def decode(self, maps: Maps, *, wide: bool = False) -> Arrays:
+        """Graph 2: raw maps to what was found, in fp32; `wide` has room for more peaks (`spec.widened`)."""
         ...

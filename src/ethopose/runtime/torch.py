@@ -11,6 +11,7 @@ import torch
 from ethopose.core import InferenceError
 from ethopose.models.build import DecodeGraph, build
 from ethopose.models.grouping import Arrays
+from ethopose.models.spec import widened
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import Maps, Shape, StageSource
 
@@ -25,7 +26,7 @@ class TorchStage:
         graph = build(source.stage)
         graph.load_state_dict(source.weights())
         self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
-        self._decode = DecodeGraph(self._graph)
+        self._decode = {False: DecodeGraph(self._graph), True: DecodeGraph(build(widened(source.stage)))}
         self._low = compute.precision == "bf16"
 
     def network(self, pictures: np.ndarray) -> Maps:
@@ -35,13 +36,11 @@ class TorchStage:
             images = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device, non_blocking=True)
             return list(self._graph(images))
 
-    def decode(self, maps: Maps) -> Arrays:
+    def decode(self, maps: Maps, *, wide: bool = False) -> Arrays:
         """Graph 2."""
+        graph = self._decode[wide]
         with torch.inference_mode(), _told():
-            found = self._decode(*maps)
-            return {
-                name: tensor.cpu().numpy() for name, tensor in zip(self._decode.names, found, strict=True)
-            }
+            return {name: found.cpu().numpy() for name, found in zip(graph.names, graph(*maps), strict=True)}
 
 
 @contextlib.contextmanager

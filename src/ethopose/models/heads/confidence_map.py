@@ -29,7 +29,7 @@ class ConfidenceMap(nn.Module):
         sigma: float = 5.0,
         sigmoid: bool = False,
         single: bool = False,
-        peaks_kept: int = 64,
+        peaks_kept: int = 32,
         refinement: str = "integral",
         patch: int = 5,
     ) -> None:

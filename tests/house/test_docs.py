@@ -1,0 +1,70 @@
+"""Every command line that the pages show is one that ethopose understands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from commands import parse
+
+ROOT = Path(__file__).parents[2]
+
+
+def command_lines(text: str) -> list[str]:
+    """Lines of code blocks, and spans of code, that begin with `ethopose `; continued lines are joined."""
+    joined = re.sub(r"\\\n\s*", "", text)
+    blocks = re.findall(r"^(?: {4,}|\$ |)(?:\$ )?(ethopose [^\n`]+)$", joined, re.MULTILINE)
+    spans = re.findall(r"`(ethopose [^`\n]+)`", joined)
+    return [line.strip() for line in [*blocks, *spans]]
+
+
+# what stands for a command, and what is asked without one
+NO_COMMAND = {"ethopose COMMAND --help", "ethopose --version", "ethopose --help"}
+
+SHOWN = [
+    pytest.param(line, id=f"{page.name}: {line}")
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for line in dict.fromkeys(command_lines(page.read_text()))
+    if line not in NO_COMMAND
+]
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_a_line_that_a_page_shows_can_be_run(line):
+    parse(line)
+
+
+PAGE = """
+Run `ethopose doctor` first, then
+
+    ethopose predict a.mp4 -m mice      # with a remark
+    $ ethopose info a.mp4 | less
+
+```bash
+ethopose predict a.mp4 b.mp4 \\
+    -m mice --peak_threshold 0.3 -q
+```
+In Python: `ethopose.predict`.
+"""
+
+
+def test_lines_are_found_in_blocks_fences_and_spans():
+    lines = command_lines(PAGE)
+    assert [line.split()[1] for line in lines] == ["predict", "info", "predict", "doctor"]
+    for line in lines:
+        parse(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ethopose pedict a.mp4 -m mice",
+        "ethopose predict a.mp4 -m mice --peak-treshold 0.3",
+        "ethopose predict a.mp4",
+        "ethopose convert a.ethopose",
+        "ethopose predict a.mp4 -m mice -b four",
+    ],
+)
+def test_a_line_that_cannot_be_run_is_noticed(line):
+    with pytest.raises(Exception, match=r"[Nn]o such|[Mm]issing|[Ii]nvalid|a valid"):
+        parse(line)
