@@ -140,18 +140,15 @@ def report(runs: dict[str, list[Run]], alone: dict[str, float]) -> None:
     print("| | frames/s | to the first batch, s | whole, s | peak memory, MiB | frames/s over the peer's |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in runs:
-        figures = [median(name, figure) for figure in ("rate", "start", "whole", "memory")]
-        ratio = f"{figures[0] / median('sleap-nn', 'rate'):.1f}" if "sleap-nn" in runs else ""
-        print(
-            f"| {name} | {figures[0]:.1f} | {figures[1]:.1f} | {figures[2]:.1f} | {figures[3]:.0f} | {ratio} |"
-        )
+        rate, start, whole, memory = (median(name, f) for f in ("rate", "start", "whole", "memory"))
+        ratio = f"{rate / median('sleap-nn', 'rate'):.1f}" if "sleap-nn" in runs else ""
+        print(f"| {name} | {rate:.1f} | {start:.1f} | {whole:.1f} | {memory:.0f} | {ratio} |")
     print(f"\nDecoding alone: {alone['decoding']:.0f} frames/s.")
     for precision in ("fp32", "auto"):
         bound = min(alone[precision], alone["decoding"])
         share = median(f"ethopose {precision}", "rate") / bound
-        print(
-            f"Network alone, {precision}: {alone[precision]:.1f} frames/s; the whole reaches {share:.0%} of it."
-        )
+        rate = alone[precision]
+        print(f"Network alone, {precision}: {rate:.1f} frames/s; the whole reaches {share:.0%} of it.")
 
 
 def arguments() -> argparse.Namespace:

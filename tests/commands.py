@@ -75,7 +75,7 @@ def parse(line: str) -> None:
     group = typer.main.get_command(app)
     _, *words = shlex.split(line, comments=True)
     words = words[: next((at for at, word in enumerate(words) if word in ("|", ">", "&&", ";")), None)]
-    context = group.make_context("ethopose", _globals_first([_dashed(word) for word in words]))
+    context = group.make_context("ethopose", _globals_first(_dashed(words)))
     name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
     if not {"-h", "--help"} & set(rest):
         command.make_context(name, rest, parent=context)

@@ -1,4 +1,4 @@
-"""Record what sleap-nn answers to drawn crowds, random joins and two UNets, for tests/models.
+"""Record what sleap-nn answers to drawn crowds, lines, joins, windows and to two UNets, for tests/models.
 
 Runs in an environment of the peer, which needs nothing of ethopose:
 
@@ -20,6 +20,7 @@ import torch
 from omegaconf import OmegaConf
 from sleap_nn.architectures.unet import UNet
 from sleap_nn.inference.ops import paf
+from sleap_nn.inference.ops.crops import crop_bboxes, make_centered_bboxes
 from sleap_nn.inference.ops.peaks import find_local_peaks
 
 FOLDER = Path(__file__).parents[1] / "tests/models"
@@ -48,6 +49,7 @@ def main() -> None:
         recorded |= {f"{name}/{key}": value for key, value in crowd(scene).items()}
     for seed in range(12):
         recorded |= {f"joins {seed}/{key}": value for key, value in joins(seed).items()}
+    recorded |= {"line_score": lines(), **windows()}
     recorded["orders"] = np.array(json.dumps([order(seed) for seed in range(40)]))
     for up_interpolate in (True, False):
         config = UNET | {"up_interpolate": up_interpolate}
@@ -76,6 +78,34 @@ def crowd(scene: scenes.Scene) -> dict[str, np.ndarray]:
         "confidence": points[0].numpy(),
         "score": totals[0].numpy(),
     }
+
+
+def lines() -> np.ndarray:
+    """The score of every line (edge, source peak, destination peak)."""
+    peaks, fields = (torch.from_numpy(array) for array in scenes.lines())
+    count = peaks.shape[1]
+    channel = torch.arange(scenes.KEYPOINTS, dtype=torch.int32).repeat_interleave(count)
+    names = [f"k{keypoint}" for keypoint in range(scenes.KEYPOINTS)]
+    edges = [(names[source], names[destination]) for source, destination in scenes.TREE]
+    scorer = paf.PAFScorer(part_names=names, edges=edges, pafs_stride=scenes.FIELD_STRIDE)
+    edge, ends, score = scorer.score_paf_lines(
+        fields.permute(1, 2, 0)[None], peaks.reshape(1, -1, 2), channel[None]
+    )
+    table = np.full((len(edges), count, count), np.nan, np.float32)
+    table[edge[0], ends[0][:, 0] % count, ends[0][:, 1] % count] = score[0]
+    return table
+
+
+def windows() -> dict[str, np.ndarray]:
+    """What is cut around places, and the corners that the peer counts from."""
+    images, places, image = (torch.from_numpy(array) for array in scenes.windows())
+    recorded = {}
+    for height, width in scenes.CROP_SIZES:
+        boxes = make_centered_bboxes(places, height, width)
+        cut = crop_bboxes(images[:, None], boxes, image)
+        recorded[f"window {height} {width}"] = cut[:, 0].numpy()
+        recorded[f"corner {height} {width}"] = boxes[:, 0].numpy()
+    return recorded
 
 
 def joins(seed: int) -> dict[str, np.ndarray]:

@@ -50,7 +50,7 @@ def same_weights(content: dict) -> bool:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", attacks(Path()))
 def test_a_checkpoint_cannot_run_code(tmp_path, form, name):
-    target, path = tmp_path / "broken in", tmp_path / "best.ckpt"
+    target, path = tmp_path / "broken-in", tmp_path / "best.ckpt"
     torch.save({"hooks": attacks(target)[name], "state_dict": WEIGHTS}, path, **FORMATS[form])
     content = read_checkpoint(path)
     assert not target.exists()
@@ -59,7 +59,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path, form, name):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_method_fetched_in_a_checkpoint_is_not_called(tmp_path, form):
-    target, path = tmp_path / "broken in", tmp_path / "best.ckpt"
+    target, path = tmp_path / "broken-in", tmp_path / "best.ckpt"
     torch.save({"hooks": Attack(Path.touch, target), "state_dict": WEIGHTS}, path, **FORMATS[form])
     with contextlib.suppress(ModelError):
         read_checkpoint(path)
@@ -68,7 +68,7 @@ def test_a_method_fetched_in_a_checkpoint_is_not_called(tmp_path, form):
 
 @pytest.mark.parametrize("name", attacks(Path()))
 def test_a_plain_pickle_cannot_run_code(tmp_path, name):
-    target, path = tmp_path / "broken in", tmp_path / "best.ckpt"
+    target, path = tmp_path / "broken-in", tmp_path / "best.ckpt"
     path.write_bytes(pickle.dumps(attacks(target)[name]))
     with pytest.raises(ModelError):
         read_checkpoint(path)
@@ -76,7 +76,7 @@ def test_a_plain_pickle_cannot_run_code(tmp_path, name):
 
 
 def test_the_attack_would_work_on_a_trusting_reader(tmp_path):
-    target = tmp_path / "broken in"
+    target = tmp_path / "broken-in"
     pickle.loads(pickle.dumps(attacks(target)["open"])).close()
     assert target.exists()
 

@@ -88,7 +88,7 @@ def test_the_digest_follows_the_content_and_not_the_name(family, folder, tmp_pat
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(ModelError, match="no such model folder") as told:
+    with pytest.raises(UsageError, match="no such model folder") as told:
         families.load(tmp_path / "none")
     assert told.value.where == tmp_path / "none"
 
@@ -124,6 +124,17 @@ def test_a_missing_file_is_named(folder):
             families.load(folder)
         assert str(told.value.where).startswith(str(folder))
         path.write_bytes(content)
+
+
+def test_a_configuration_cannot_run_code(folder, tmp_path):
+    target = tmp_path / "broken-in"
+    for path in [path for path in folder.iterdir() if path.suffix == ".yaml"]:
+        good = path.read_text()
+        path.write_text(f"{good}\nmore: !!python/object/apply:os.mkdir [{str(target)!r}]\n")
+        with pytest.raises(ModelError, match="YAML"):
+            families.load(folder)
+        assert not target.exists()
+        path.write_text(good)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 30, 0.5, 0.9, -1])

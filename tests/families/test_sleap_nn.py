@@ -88,7 +88,7 @@ def test_every_kind_is_translated(tmp_path, kind):
     assert spec.skeleton.edges == (() if kind == "centroid" else PAIRS)
     assert spec.skeleton.name == "mouse"
     preparation = spec.stages[-1].preparation
-    assert preparation.color == "gray"
+    assert preparation.color == ("as_filmed" if kind in SECOND_STAGES else "gray")
     assert preparation.pad_to == 8
     assert preparation.crop == ((32, 32) if kind in SECOND_STAGES else None)
 
@@ -157,14 +157,15 @@ def test_a_pair_may_be_given_in_any_order(tmp_path, kind):
 
 def test_the_stages_of_a_pair_share_what_they_see(tmp_path):
     first, second = sleap_folders.config("centroid"), sleap_folders.config("centered_instance")
-    first["data_config"]["preprocessing"] |= {"max_height": 96, "ensure_grayscale": False, "scale": 0.5}
+    first["data_config"]["preprocessing"] |= {"max_height": 96, "scale": 0.5}
+    first["data_config"]["preprocessing"] |= {"ensure_grayscale": False, "ensure_rgb": None}
     second["data_config"]["preprocessing"] |= {"max_height": 40, "max_width": 80, "ensure_rgb": True}
-    second["data_config"]["preprocessing"]["ensure_grayscale"] = False
+    second["data_config"]["preprocessing"]["ensure_grayscale"] = True  # the first has said no
     sleap_folders.write(tmp_path / "first", "centroid", first)
     sleap_folders.write(tmp_path / "second", "centered_instance", second)
     spec = families.load([tmp_path / "first", tmp_path / "second"]).spec
     assert [stage.preparation.fit for stage in spec.stages] == [(96, 80), (96, 80)]
-    assert [stage.preparation.color for stage in spec.stages] == ["rgb", "rgb"]
+    assert [stage.preparation.color for stage in spec.stages] == ["rgb", "as_filmed"]
     assert [stage.preparation.scale for stage in spec.stages] == [0.5, 1.0]
 
 

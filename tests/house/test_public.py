@@ -1,7 +1,8 @@
 """The public names."""
 
-import importlib
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,19 @@ FOLDERS = [name for name in NAMES.split() if (Path(ethopose.__file__).parent / n
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_function_is_not_hidden_by_the_folder_of_its_name(name):
-    for module in sorted((Path(ethopose.__file__).parent / name).glob("*.py")):
-        module_name = f"ethopose.{name}" + f".{module.stem}".removesuffix(".__init__")
-        assert inspect.ismodule(importlib.import_module(module_name))
-        assert inspect.isfunction(getattr(ethopose, name))
+@pytest.mark.parametrize("first", ["import ethopose.{0}", "from ethopose.{0} import *", "ethopose.{0}"])
+def test_a_function_is_not_hidden_by_the_folder_of_its_name(name, first):
+    modules = sorted((Path(ethopose.__file__).parent / name).glob("[!_]*.py"))
+    lines = [
+        "import inspect, ethopose",
+        first.format(name),
+        *(f"import ethopose.{name}.{module.stem}" for module in modules),
+        f"assert inspect.isfunction(ethopose.{name})",
+    ]
+    read = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False
+    )
+    assert read.returncode == 0, read.stderr
 
 
 def test_predict_is_such_a_function():

@@ -1,4 +1,4 @@
-"""Maps and fields of drawn crowds, rebuilt from seeds with NumPy alone.
+"""Drawn crowds, lines and windows, rebuilt from seeds with NumPy alone.
 
 The recorder of the peer's answers runs in the peer's environment and imports this file, so that the
 two see the same maps and only answers need to be stored.
@@ -103,3 +103,30 @@ def _grid(stride: int) -> np.ndarray:
 
 def _stepped(maps: np.ndarray) -> np.ndarray:
     return (np.round(maps / STEP) * STEP).astype(np.float32)
+
+
+def lines() -> tuple[np.ndarray, np.ndarray]:
+    """Peaks (keypoint, peak, 2) on whole pixels, and fields that are smaller than their channels are many.
+
+    Points of the lines often lie exactly between two cells.
+    """
+    chance = np.random.RandomState(50)
+    fields = chance.randint(-4096, 4097, (2 * len(TREE), 8, 10)) * STEP
+    peaks = chance.randint(0, 20, (KEYPOINTS, 6, 2)) * 2
+    return peaks.astype(np.float32), fields.astype(np.float32)
+
+
+CROP_SIZES = ((8, 12), (7, 5))
+
+
+def windows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images (image, height, width), and around which places (crop, 2) of which image windows are cut.
+
+    Places lie within the images and up to a pixel outside.
+    """
+    chance = np.random.RandomState(60)
+    images = chance.randint(1, 256, (2, 20, 30)).astype(np.uint8)
+    places = chance.uniform(-0.99, (30.0, 20.0), (24, 2))
+    places[:8] = np.round(2 * places[:8]) / 2
+    places[8:14] = -(np.abs(places[8:14]) % 1)
+    return images, places.astype(np.float32), chance.randint(0, 2, 24)

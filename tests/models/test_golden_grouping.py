@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from decoding import THRESHOLD, context, in_scan_order, lines_of, peaks_of
-from grouping_scenes import FIELD_STRIDE, KEYPOINTS, MAP_STRIDE, PEAKS_KEPT, SCENES, drawn
+from grouping_scenes import FIELD_STRIDE, KEYPOINTS, MAP_STRIDE, PEAKS_KEPT, SCENES, TREE, drawn, lines
 
 from ethopose.core import SpecError
 from ethopose.models.grouping import Affinity
@@ -59,6 +59,13 @@ def test_animals_are_those_of_the_peer_in_its_order(case):
     np.testing.assert_allclose(animals.xy, arrays["instances"], rtol=1e-5, atol=1e-4)
     np.testing.assert_array_equal(animals.confidence, arrays["point_scores"])
     np.testing.assert_allclose(animals.score, arrays["instance_scores"], atol=1e-4)
+
+
+def test_points_of_a_line_between_two_cells_read_the_one_that_the_peer_reads(recorded):
+    peaks, fields = lines()
+    there = np.ones((1, *peaks.shape[:2]), np.float32)
+    found = lines_of(fields[None], {"xy": peaks[None], "value": there}, list(TREE), FIELD_STRIDE)
+    np.testing.assert_allclose(found["line_score"][0], recorded["line_score"], atol=1e-5)
 
 
 @pytest.fixture(scope="module", params=SCENES)

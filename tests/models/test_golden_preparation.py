@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from grouping_scenes import CROP_SIZES, windows
 from torch.nn import functional
 
 from ethopose.models.preparation import crop, fit, resize, to_pictures
@@ -45,6 +46,15 @@ def test_crops_are_those_of_the_peer(golden, size):
     windows, corner = crop(images, golden["crop_sample"], golden["crop_centroids"], (size, size))
     np.testing.assert_array_equal(windows, np.moveaxis(golden[f"crop{size}_out"], 1, -1))
     np.testing.assert_array_equal(corner, golden[f"crop{size}_bboxes"][:, 0])
+
+
+@pytest.mark.parametrize("size", CROP_SIZES)
+def test_windows_over_the_border_are_those_of_the_peer(recorded, size):
+    images, places, image = windows()
+    cut, corner = crop(images[..., None], image, places, size)
+    name = f"{size[0]} {size[1]}"
+    np.testing.assert_array_equal(cut[..., 0], recorded[f"window {name}"])
+    np.testing.assert_array_equal(corner, recorded[f"corner {name}"])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 53), (12, 200), (111, 9), (3, 53)])

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from ethopose.core import Skeleton, SpecError
 from ethopose.models.backbones import BACKBONES
-from ethopose.models.build import NetworkGraph, build
+from ethopose.models.build import NetworkGraph, build, build_wide
 from ethopose.models.grouping import GROUPINGS
 from ethopose.models.heads import HEADS
 from ethopose.models.registry import Registry
@@ -79,6 +79,16 @@ def test_a_digest_follows_what_is_computed_and_not_what_it_is_called():
         spec().digest(),
     ]
     assert len({first, *others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("told", [{}, {"peaks_kept": 5}], ids=["by default", "as told"])
+def test_a_widened_stage_has_room_for_more_peaks(told):
+    narrow = stage(head=Part(name="confidence_map", options={**MAPS.options, **told}))
+    maps = torch.rand(1, 2, 80, 80)
+    graphs = build(narrow), build_wide(narrow)
+    kept, more = (graph.heads[0].decode(maps, {})["value"].shape[-1] for graph in graphs)
+    assert more > kept
+    assert graphs[0].state_dict().keys() == graphs[1].state_dict().keys()
 
 
 def test_a_gray_network_sees_the_weighted_sum_of_colours():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def _recording(folder: Path, file: Path, words: list[str]) -> Recording:
     return Recording(
         name=file.stem,
         video=folder / following["-i"],
-        models=tuple(folder / after for word, after in zip(words, words[1:], strict=False) if word == "-m"),
+        models=tuple(folder / after for word, after in pairwise(words) if word == "-m"),
         options={word: following[word] for word in words if word.startswith("-")},
         frames=stored["frames_in_file"].reshape(len(stored["frames_in_file"]), -1)[:, -1],
         frame=stored["frame_idx"],

@@ -78,12 +78,15 @@ def test_a_video_that_is_not_there_stops_all_before_anything_is_touched(ethopose
     assert fingerprint(videos[0].parent) == before
 
 
-def test_frames_that_only_some_videos_have_stop_all_before_anything_is_touched(tiny, tmp_path):
-    clips = [write_clip(tmp_path / "long.mp4", 40), write_clip(tmp_path / "short.mp4", 24)]
+def test_frames_that_a_video_lacks_fail_it_alone_and_touch_nothing(tiny, tmp_path):
+    clips = [write_clip(tmp_path / "short.mp4", 24), write_clip(tmp_path / "long.mp4", 40)]
     before = fingerprint(tmp_path)
     with pytest.raises(UsageError, match="frame 30"):
-        ethopose.predict(clips, tiny("centroid"), frames="0-30", batch_size=BATCH)
+        ethopose.predict(clips[0], tiny("centroid"), frames="0-30", batch_size=BATCH)
     assert fingerprint(tmp_path) == before
+    report = ethopose.predict(clips, tiny("centroid"), frames="0-30", batch_size=BATCH)
+    assert "frame 30" in str(report.failures[clips[0]])
+    assert len(report.results[clips[1]].frames) == 31
 
 
 @pytest.fixture(scope="module")

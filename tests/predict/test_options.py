@@ -11,7 +11,7 @@ from clips import BATCH
 from commands import fingerprint, parts
 from ethopose.cli.app import app
 from ethopose.core import UsageError
-from ethopose.predict import Options
+from ethopose.predict import Options, predictor
 from ethopose.store import read
 from ethopose.testing import compare
 
@@ -106,20 +106,16 @@ def test_device_is_the_one_named_or_an_error(predict, tmp_path):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_are_those_the_run_was_given(predict, threads, monkeypatch):
-    from ethopose.runtime import openvino
+    given, compile_stage = [], predictor.compile_stage
 
-    given, graph = [], openvino._Graph.__init__
-    monkeypatch.setattr(
-        openvino._Graph,
-        "__init__",
-        lambda self, path, precision, compute: (
-            given.append(compute.threads),
-            graph(self, path, precision, compute),
-        )[1],
-    )
+    def compiling(source, shape, compute):
+        given.append(compute.threads)
+        return compile_stage(source, shape, compute)
+
+    monkeypatch.setattr(predictor, "compile_stage", compiling)
     _, result = predict("--threads", threads)
     assert result.manifest.provenance["threads"] == threads
-    assert set(given) == {threads}
+    assert given == [threads]
 
 
 def test_runtime_is_the_one_named_and_both_agree(predict):

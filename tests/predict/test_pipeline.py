@@ -25,6 +25,18 @@ class Source:
             yield number
 
 
+def take(items, got: list) -> None:
+    """Every item into the list, until one fails."""
+    for item in items:
+        got.append(item)
+
+
+def do_all(*jobs) -> None:
+    with Behind() as behind:
+        for job in jobs:
+            behind.do(job)
+
+
 def wait_for(condition, seconds: float = 5.0) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
@@ -88,8 +100,7 @@ def test_what_reading_raises_comes_after_the_items_before_it(count, data):
     fails = data.draw(st.integers(0, count - 1))
     got = []
     with pytest.raises(OSError, match="unreadable"):
-        for item in read_ahead(Source(count, fails)):
-            got.append(item)
+        take(read_ahead(Source(count, fails)), got)
     assert got == list(range(fails))
 
 
@@ -104,8 +115,7 @@ def test_what_the_work_raises_comes_in_the_place_of_its_result(count, parallel, 
 
     got = []
     with pytest.raises(ValueError, match="broken"):
-        for result in in_order(work, range(count), parallel):
-            got.append(result)
+        take(in_order(work, range(count), parallel), got)
     assert got == list(range(fails))
 
 
@@ -128,13 +138,25 @@ def test_closing_early_ends_the_threads_and_starts_no_waiting_work():
     assert len(done) <= 3
 
 
-def test_closing_a_reader_ends_its_thread():
+def test_closing_a_reader_ends_its_thread_and_reads_nothing_more():
+    gate, waits, taken = threading.Event(), threading.Event(), []
+
+    def source():
+        for number in range(50):
+            if number:
+                waits.set()
+                gate.wait(5)
+            taken.append(number)
+            yield number
+
     before = set(threading.enumerate())
-    items = read_ahead(Source(50))
-    next(items)
-    assert set(threading.enumerate()) - before
+    items = read_ahead(source())
+    assert next(items) == 0
+    assert waits.wait(5)
     items.close()
+    gate.set()
     assert wait_for(lambda: not set(threading.enumerate()) - before)
+    assert taken == [0, 1]  # the second was under way
 
 
 def test_jobs_behind_run_one_at_a_time_in_order_and_all_before_the_block_ends():
@@ -148,9 +170,7 @@ def test_jobs_behind_run_one_at_a_time_in_order_and_all_before_the_block_ends():
 
         return run
 
-    with Behind() as behind:
-        for number in range(4):
-            behind.do(job(number))
+    do_all(*map(job, range(4)))
     assert log == [(word, number) for number in range(4) for word in ("begin", "end")]
 
 
@@ -168,15 +188,14 @@ def fail() -> None:
 
 def test_what_a_job_raises_comes_with_the_next_one_which_does_not_run():
     ran = []
-    with pytest.raises(OSError, match="full"), Behind() as behind:
-        behind.do(fail)
-        behind.do(lambda: ran.append(1))
+    with pytest.raises(OSError, match="full"):
+        do_all(fail, lambda: ran.append(1))
     assert ran == []
 
 
 def test_what_the_last_job_raises_comes_as_the_block_ends():
-    with pytest.raises(OSError, match="full"), Behind() as behind:
-        behind.do(fail)
+    with pytest.raises(OSError, match="full"):
+        do_all(fail)
 
 
 def test_an_error_in_the_block_is_not_hidden_by_one_behind_and_the_job_is_waited_for():
@@ -187,7 +206,11 @@ def test_an_error_in_the_block_is_not_hidden_by_one_behind_and_the_job_is_waited
         done.set()
         raise OSError("full")
 
-    with pytest.raises(KeyError), Behind() as behind:
-        behind.do(job)
-        raise KeyError
+    def block():
+        with Behind() as behind:
+            behind.do(job)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        block()
     assert done.is_set()

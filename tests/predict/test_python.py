@@ -103,8 +103,9 @@ import pandas, polars
 one = pandas.read_parquet(folder + "/poses")
 other = polars.read_parquet(folder + "/poses/*.parquet")
 frames = pandas.read_parquet(folder + "/frames")
+xs = [name for name in one.columns if name.endswith(".x")]
 told = [
-    [list(t.columns), t["frame"].to_list(), [float(t[name].sum()) for name in t.columns if name.endswith(".x")]]
+    [list(t.columns), t["frame"].to_list(), [float(t[name].sum()) for name in xs]]
     for t in (one, other.fill_nan(None))
 ]
 print(json.dumps([*told, list(frames.columns), frames["animals"].to_list()]))

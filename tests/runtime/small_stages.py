@@ -56,7 +56,7 @@ KINDS = {
         "class_vector",
     ),
 }
-UNREFINED = stage([maps_head(keypoints=1, refinement="none", peaks_kept=400)], "one_per_peak")
+UNREFINED = stage([maps_head(keypoints=1, refinement="none", peaks_kept=384)], "one_per_peak")
 FEW = stage([maps_head(keypoints=1, refinement="none", peaks_kept=3)], "one_per_peak")
 
 
@@ -120,11 +120,11 @@ def _bumps(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
     return maps
 
 
-def decode(stage: CompiledStage, maps: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def decode(stage: CompiledStage, maps: Sequence[np.ndarray], *, wide: bool = False) -> dict[str, np.ndarray]:
     """Graph 2 on given maps: each runtime keeps its own kind of array."""
     if type(stage).__name__ == "TorchStage":
-        return stage.decode([torch.from_numpy(array) for array in maps])
-    return stage.decode(list(maps))
+        return stage.decode([torch.from_numpy(array) for array in maps], wide=wide)
+    return stage.decode(list(maps), wide=wide)
 
 
 def animals(stage: Stage, found: dict[str, np.ndarray], threshold: float = 0.2) -> Instances:

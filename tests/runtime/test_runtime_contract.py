@@ -86,6 +86,20 @@ def test_a_stage_decodes_what_its_own_network_gave(compiled_once, kind, runtime)
     animals(KINDS[kind], found)
 
 
+@pytest.mark.parametrize("kind", ["bottom-up", "class map"])
+def test_room_for_more_peaks_changes_nothing_where_there_was_enough(compiled_once, kind):
+    maps = maps_by_chance(KINDS[kind], 0)
+    maps[0][maps[0] < 0.2] = 0  # without the peaks of the noise, which fill any room
+    for runtime in RUNTIMES:
+        stage = compiled_once(KINDS[kind], runtime)
+        narrow, wide = (decode(stage, maps, wide=room) for room in (False, True))
+        assert wide["value"].shape[2] > narrow["value"].shape[2]
+        one, other = animals(KINDS[kind], narrow), animals(KINDS[kind], wide)
+        assert len(one.frame) > 0
+        np.testing.assert_allclose(one.xy, other.xy, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(one.score, other.score, rtol=1e-6)
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_what_a_call_gave_stays_when_another_follows(compiled_once, runtime):
     stage = compiled_once(CENTROID, runtime)

@@ -18,10 +18,10 @@ seeds = st.integers(0, 2**32 - 1)
 def peaks(request, compiled_once):
     """Peaks of one map by a stage, as rows of (x, y, value) in cells, and the value of the next one."""
 
-    def find(cells: np.ndarray, stage=UNREFINED) -> tuple[np.ndarray, float]:
+    def find(cells: np.ndarray, stage=UNREFINED, *, wide: bool = False) -> tuple[np.ndarray, float]:
         batch = np.zeros((2, 1, HEIGHT, WIDTH), np.float32)
         batch[1, 0] = cells
-        found = decode(compiled_once(stage, request.param), [batch])
+        found = decode(compiled_once(stage, request.param), [batch], wide=wide)
         value = found["value"][1, 0]
         table = np.column_stack((found["xy"][1, 0] / STRIDE, value))
         return table[value > -np.inf], float(found["next_value"][1, 0])
@@ -130,6 +130,10 @@ def test_of_too_many_peaks_the_strongest_are_kept_and_the_next_is_told(peaks, pl
     assert not left_out or next_value == left_out[0]
     in_scan_order = np.lexsort((above(found)[:, 0], above(found)[:, 1]))
     assert in_scan_order.tolist() == list(range(len(in_scan_order)))
+    everything, next_value = peaks(cells, FEW, wide=True)
+    assert above(everything).tolist() == above(peaks(cells)[0]).tolist()
+    assert len(above(everything)) == len(places)
+    assert not next_value > 0.2
 
 
 @given(seed=seeds)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -26,8 +28,16 @@ app = typer.Typer(
 for command in (demo, predict, render, convert, info, doctor):
     command.add_to(app)
 
-FLAGS = ("--debug", "--json", "-v", "--verbose", "-q", "--quiet", "--version")
+FLAGS = ("--debug", "--json", "--verbose", "--quiet", "--version")
 VALUES = ("--log",)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"ethopose {version('ethopose')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -38,17 +48,14 @@ def everywhere(
     verbose: Annotated[int, Option("-v", "--verbose", count=True, help="Tell more; twice: all.")] = 0,
     log: Annotated[Path | None, Option("--log", help="Write a log to this file.")] = None,
     debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, Option("--version", is_eager=True, callback=_tell_version, help="Print the version and stop.")
+    ] = False,
 ) -> None:
     """Animal pose: labels in, models out; videos in, poses out.
 
     These options may stand anywhere in the line.
     """
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"ethopose {installed('ethopose')}")
-        raise typer.Exit
     context.obj = Screen(as_json=as_json, quiet=quiet, debug=debug)
     try:
         start_logging(-1 if quiet else verbose, log)
@@ -65,7 +72,7 @@ class Stopped(BaseException):
 def main() -> NoReturn:
     """What `ethopose` runs. Leaves at once, whatever threads still do: all that is stored is whole."""
     signal.signal(signal.SIGTERM, _stop)
-    words = _globals_first([_dashed(word) for word in sys.argv[1:]])
+    words = _globals_first(_dashed(sys.argv[1:]))
     code = _run(words, debug="--debug" in words)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -78,19 +85,16 @@ def main() -> NoReturn:
 def _run(words: list[str], *, debug: bool) -> int:
     screen = Screen()
     try:
-        outcome = typer.main.get_command(app)(words, standalone_mode=False)
-        return int(outcome or 0)
-    except typer.Exit as stop:
-        return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("ethopose: interrupted; start the same command again to continue\n")
-        return ExitCode.INTERRUPTED
+        outcome = int(typer.main.get_command(app)(words or ["--help"], standalone_mode=False) or 0)
+        if outcome == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+            sys.stderr.write("ethopose: interrupted; start the same command again to continue\n")
+        return outcome
     except Stopped:
         sys.stderr.write("ethopose: stopped; start the same command again to continue\n")
         return ExitCode.STOPPED
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         return _complain(screen, error)
 
 
@@ -102,16 +106,24 @@ def _complain(screen: Screen, error: Exception) -> int:
     if callable(message):
         screen.complain(UsageError(message().rstrip("."), fix="ethopose COMMAND --help"))
         return ExitCode.USAGE
+    if isinstance(error, OSError):
+        screen.complain(EthoposeError(error.strerror or str(error), where=error.filename))
+        return ExitCode.FAILED
     sys.stderr.write(
         f"ethopose: a fault of ethopose itself: {type(error).__name__}: {error}; --debug shows where\n"
     )
     return ExitCode.FAILED
 
 
-def _dashed(word: str) -> str:
-    """`--peak_threshold=0.3` as `--peak-threshold=0.3`."""
-    name, equals, value = word.partition("=")
-    return name.replace("_", "-") + equals + value if name.startswith("--") else word
+def _dashed(words: list[str]) -> list[str]:
+    """`--peak_threshold=0.3` as `--peak-threshold=0.3`, up to a lone `--`."""
+    end = words.index("--") if "--" in words else len(words)
+    parted = [word.partition("=") if word.startswith("--") else (word, "", "") for word in words[:end]]
+    dashed = [
+        name.replace("_", "-") + equals + value if name.startswith("--") else name
+        for name, equals, value in parted
+    ]
+    return dashed + words[end:]
 
 
 def _globals_first(words: list[str]) -> list[str]:
@@ -124,7 +136,7 @@ def _globals_first(words: list[str]) -> list[str]:
             rest += [word, *waiting]
         elif word in VALUES:
             before += [word, *([value] if (value := next(waiting, None)) is not None else [])]
-        elif word in FLAGS or word.split("=")[0] in VALUES:
+        elif word in FLAGS or re.fullmatch("-[vq]+", word) or word.split("=")[0] in VALUES:
             before.append(word)
         else:
             rest.append(word)

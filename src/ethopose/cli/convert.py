@@ -30,5 +30,6 @@ def convert(
     import ethopose
 
     screen: Screen = context.obj
-    written = ethopose.convert(result, out, format=format, overwrite=overwrite)
-    screen.give({"written": str(written)}, [("written", str(written))])
+    with screen.waiting(f"writing {out.name}"):
+        written = ethopose.convert(result, out, format=format, overwrite=overwrite)
+    screen.report({"written": str(written)}, [("written", str(written))])

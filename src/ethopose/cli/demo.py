@@ -30,4 +30,4 @@ def demo(
     screen: Screen = context.obj
     with screen.progress() as bar:
         report = run_demo(out, bar)
-    screen.give(asdict(report), report.lines(), title="ethopose demo")
+    screen.report(asdict(report), report.lines(), title="ethopose demo")

@@ -25,7 +25,8 @@ def doctor(context: typer.Context) -> int:
     from ethopose.about import examine
 
     screen: Screen = context.obj
-    findings = examine()
+    with screen.waiting("looking at this machine"):
+        findings = examine()
     rows = [
         (
             f"{SIGNS[finding.state]} {finding.topic}",

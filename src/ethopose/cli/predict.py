@@ -82,7 +82,7 @@ def predict(
     with screen.progress() as bar:
         report = predict_all(videos, model, options, bar)
     _tell(screen, report, profile=profile)
-    return int(report.exit_code(strict=strict))
+    return int(report.exit_code)
 
 
 def _tell(screen: Screen, report: Any, *, profile: bool) -> None:
@@ -92,5 +92,4 @@ def _tell(screen: Screen, report: Any, *, profile: bool) -> None:
     rows = [(video, line) for video, line in report.lines()]
     if profile:
         rows += report.profile.lines()
-    if rows and not screen.quiet:
-        screen.give(data, rows)
+    screen.report(data, rows)

@@ -41,4 +41,4 @@ def render(
             progress=lambda done, total: bar(result, done, total),
         )
     rows = [("labelled video", str(pictures.video)), ("contact sheet", str(pictures.sheet))]
-    screen.give({"video": str(pictures.video), "sheet": str(pictures.sheet)}, rows)
+    screen.report({"video": str(pictures.video), "sheet": str(pictures.sheet)}, rows)

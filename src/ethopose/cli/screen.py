@@ -22,11 +22,6 @@ class Screen:
     quiet: bool = False
     debug: bool = False
 
-    def say(self, line: str = "") -> None:
-        """A line for people; none with --quiet or --json."""
-        if not (self.quiet or self.as_json):
-            sys.stdout.write(line + "\n")
-
     def give(self, data: Any, rows: Sequence[tuple[str, str]], title: str = "") -> None:
         """What was asked for: as JSON for programs, else as a table of two columns."""
         if self.as_json:
@@ -42,14 +37,35 @@ class Screen:
             table.add_row(*row)
         Console(markup=False, highlight=False).print(table)
 
+    def report(self, data: Any, rows: Sequence[tuple[str, str]], title: str = "") -> None:
+        """What was done: as `give`, but not to people who want --quiet."""
+        if self.as_json or not self.quiet:
+            self.give(data, rows, title)
+
     def complain(self, error: EthoposeError) -> None:
         """One clear line on standard error."""
         sys.stderr.write(f"ethopose: {error}\n")
 
+    @property
+    def watched(self) -> bool:
+        """Whether a person looks."""
+        return not (self.quiet or self.as_json) and sys.stderr.isatty()
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """A sign of life while something takes its time."""
+        if not self.watched:
+            yield
+            return
+        from rich.console import Console
+
+        with Console(stderr=True).status(text):
+            yield
+
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """A bar while frames are done; nothing where no person looks."""
-        if self.quiet or self.as_json or not sys.stderr.isatty():
+        if not self.watched:
             yield Progress(None)
             return
         from rich import progress
@@ -80,11 +96,12 @@ class Progress:
             return
         name = Path(what).name
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, completed=done, rate="")
+            self._tasks[name] = self._bars.add_task(name, total=total, completed=done, rate="starting")
             self._begun[name] = done
         task = self._bars.tasks[self._tasks[name]]
         elapsed = task.elapsed or 0.0
-        rate = f"{(done - self._begun[name]) / elapsed:.0f} frames/s" if elapsed > 0.5 else ""
+        since = done - self._begun[name]
+        rate = f"{since / elapsed:.0f} frames/s" if since and elapsed else "starting"
         self._bars.update(self._tasks[name], completed=done, rate=rate)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from ethopose.core import ResultError, VideoError
 from ethopose.draw.labelled import render_video
 from ethopose.draw.sheet import contact_sheet
-from ethopose.media import Video, open_video
-from ethopose.store import Result, read
+from ethopose.media import LABELLED, Video, open_video
+from ethopose.store import SUFFIX, Result, make_folder, read
 
 Progress = Callable[[int, int], None]  # (frames done, frames in all)
 
@@ -42,8 +42,8 @@ def render(
     """
     result = result if isinstance(result, Result) else read(result)
     folder = result.path.parent if out is None else Path(out)
-    stem = result.path.name.removesuffix(".ethopose")
-    pictures = Pictures(folder / f"{stem}.labelled.mp4", folder / f"{stem}.sheet.png")
+    stem = result.path.name.removesuffix(SUFFIX)
+    pictures = Pictures(folder / f"{stem}{LABELLED}", folder / f"{stem}.sheet.png")
     for path in (pictures.video, pictures.sheet):
         if path.exists() and not overwrite:
             raise ResultError(
@@ -52,7 +52,7 @@ def render(
     if not len(result.frames):
         raise ResultError("no frame is stored yet", where=result.path)
     opened = _video_of(result, video)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     frames, done = result.frames.frame, 0
 
     def told(written: int) -> None:

@@ -55,7 +55,7 @@ def family_of(folder: Path) -> Family:
 
 def _folder(path: Path) -> Path:
     if not path.exists():
-        raise ModelError("no such model folder", where=path, fix="check the path given with -m")
+        raise UsageError("no such model folder", where=path, fix="check the path given with -m")
     folder = path if path.is_dir() else path.parent
     return folder.resolve()
 

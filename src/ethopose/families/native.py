@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import ValidationError
 
-from ethopose.core import ModelError, UsageError
+from ethopose.core import DataError, ModelError, UsageError
 from ethopose.families.files import file_digest, read_yaml
 from ethopose.families.model import Model
 from ethopose.models.spec import ModelSpec
@@ -32,11 +32,13 @@ def read(folders: Sequence[Path]) -> Model:
         raise UsageError("two folders of ethopose form no pair: one folder holds both stages")
     folder = folders[0]
     try:
-        spec = ModelSpec.model_validate(read_yaml(folder / SPEC))
+        spec = ModelSpec.model_validate({**read_yaml(folder / SPEC), "name": folder.name})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(key) for key in first["loc"])
         raise ModelError(f"{place}: {first['msg']}", where=folder / SPEC) from None
+    except DataError as error:
+        raise ModelError(f"skeleton: {error.what}", where=folder / SPEC) from None
     digest = spec.digest(file_digest(folder / WEIGHTS))
     return Model(spec, digest, (folder,), lambda stage: _weights(folder / WEIGHTS, stage))
 
@@ -53,7 +55,9 @@ def write(folder: Path, spec: ModelSpec, weights: Sequence[Mapping[str, Tensor]]
     }
     with replacing(folder / WEIGHTS) as file:
         file.write(save(tensors))
-    text = yaml.safe_dump(spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
+    text = yaml.safe_dump(
+        spec.model_dump(mode="json", exclude_defaults=True, exclude={"name"}), sort_keys=False
+    )
     with replacing(folder / SPEC) as file:
         file.write(text.encode())
 
@@ -64,9 +68,11 @@ def _weights(path: Path, stage: int) -> dict[str, Tensor]:
 
     try:
         tensors = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"weights that cannot be read ({error})", where=path) from error
     prefix = f"{stage}."
+    if not any(name.startswith(prefix) for name in tensors):
+        raise ModelError(f"no weights of stage {stage}", where=path)
     return {
         name.removeprefix(prefix): tensor.float()
         for name, tensor in tensors.items()

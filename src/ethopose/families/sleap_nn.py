@@ -6,9 +6,12 @@ made is told in `docs/conventions.md`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
 from ethopose.families.files import file_digest, read_yaml
@@ -18,8 +21,11 @@ from ethopose.models.spec import Color, ModelSpec, Network, Part, Preparation, S
 if TYPE_CHECKING:
     from torch import Tensor
 
-PEAKS = 32  # a keypoint at first; pictures with more are decoded again, see `spec.widened`
+PEAKS = 32  # a keypoint at first; pictures with more are decoded again, see `models.build.build_wide`
+log = logging.getLogger(__name__)
+
 CONFIG, CHECKPOINT = "training_config.yaml", "best.ckpt"
+SHARED = ("ensure_rgb", "ensure_grayscale", "max_height", "max_width")
 SECOND_STAGES = ("centered_instance", "multi_class_topdown")
 KINDS = ("single_instance", "centroid", *SECOND_STAGES, "bottomup", "multi_class_bottomup")
 
@@ -33,6 +39,17 @@ def recognises(folder: Path) -> bool:
 
 def read(folders: Sequence[Path]) -> Model:
     """One model, or a centroid model and the model for the crops around its centroids."""
+    try:
+        return _model(folders)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            error = ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        what = f"a configuration that makes no sense ({type(error).__name__}: {error})"
+        raise ModelError(what, where=", ".join(str(folder / CONFIG) for folder in folders)) from error
+
+
+def _model(folders: Sequence[Path]) -> Model:
     configs = {
         _kind(folder, config): (folder, config)
         for folder, config in zip(folders, map(_read, folders), strict=True)
@@ -82,12 +99,12 @@ def _kind(folder: Path, config: Config) -> str:
 
 def _spec(kinds: Sequence[str], configs: Sequence[Config], folders: Sequence[Path]) -> ModelSpec:
     skeleton = _skeleton(kinds[-1], configs[-1], folders[-1])
+    shared = _shared(configs)
     stages = [
-        _stage(kind, config, folder) for kind, config, folder in zip(kinds, configs, folders, strict=True)
+        _stage(kind, config, shared, folder)
+        for kind, config, folder in zip(kinds, configs, folders, strict=True)
     ]
-    if len(stages) == 2:
-        stages = list(_pair(*stages))
-    elif kinds[0] == "centroid" and len(skeleton.keypoints) > 1:
+    if kinds == ["centroid"] and len(skeleton.keypoints) > 1:
         skeleton = Skeleton(keypoints=("centroid",), name=skeleton.name)
     return ModelSpec(
         name="+".join(folder.name for folder in folders),
@@ -100,19 +117,10 @@ def _spec(kinds: Sequence[str], configs: Sequence[Config], folders: Sequence[Pat
     )
 
 
-def _pair(centroid: Stage, instance: Stage) -> tuple[Stage, Stage]:
-    """The second stage sees the frames of the first; where the first leaves a choice, the second decides."""
-    first, second = centroid.preparation, instance.preparation
-    fit = tuple(
-        one if one is not None else other
-        for one, other in zip(first.fit or (), second.fit or (), strict=True)
-    )
-    color = first.color if first.color != "as_filmed" else second.color
-    shared = {"fit": fit, "color": color}
-    return (
-        centroid.model_copy(update={"preparation": first.model_copy(update=shared)}),
-        instance.model_copy(update={"preparation": second.model_copy(update=shared)}),
-    )
+def _shared(configs: Sequence[Config]) -> dict[str, Any]:
+    """How frames are coloured and fitted: as the first model says, and where it says nothing, the second."""
+    given = [config["data_config"].get("preprocessing") or {} for config in configs]
+    return {key: next((g[key] for g in given if g.get(key) is not None), None) for key in SHARED}
 
 
 def _skeleton(kind: str, config: Config, folder: Path) -> Skeleton:
@@ -120,7 +128,7 @@ def _skeleton(kind: str, config: Config, folder: Path) -> Skeleton:
     stored = (config["data_config"].get("skeletons") or [None])[0]
     if not stored:
         raise ModelError("no skeleton", where=folder / CONFIG)
-    names = [node["name"] for node in stored["nodes"]]
+    names = [str(node["name"]) for node in stored["nodes"]]
 
     def pairs(key: str) -> tuple[tuple[int, int], ...]:
         return tuple(
@@ -138,7 +146,7 @@ def _skeleton(kind: str, config: Config, folder: Path) -> Skeleton:
             edges=pairs("edges"),
             symmetries=symmetries,
             individuals=tuple(_classes(_head(kind, config))),
-            name=stored.get("name") or "Skeleton-0",
+            name=str(stored.get("name") or "Skeleton-0"),
         )
     except (DataError, ValueError, KeyError) as error:
         raise ModelError(f"a broken skeleton ({error})", where=folder / CONFIG) from error
@@ -159,7 +167,7 @@ def _classes(head: Config) -> list[str]:
     return [str(name) for name in named.get("classes") or ()]
 
 
-def _stage(kind: str, config: Config, folder: Path) -> Stage:
+def _stage(kind: str, config: Config, shared: Config, folder: Path) -> Stage:
     backbones = config["model_config"].get("backbone_config") or {}
     backbone = next((name for name, options in backbones.items() if options is not None), None)
     if backbone != "unet":
@@ -170,7 +178,7 @@ def _stage(kind: str, config: Config, folder: Path) -> Stage:
     _refuse_what_no_unet_has(options, folder)
     heads = _heads(kind, config)
     return Stage(
-        preparation=_preparation(kind, config, options, folder),
+        preparation=_preparation(kind, config, shared, folder),
         network=Network(
             in_channels=options.get("in_channels", 1),
             backbone=Part(name="unet", options=_unet_options(options, heads)),
@@ -201,19 +209,30 @@ def _unet_options(options: Config, heads: Sequence[Part]) -> dict[str, Any]:
     return {key: options.get(key, default) for key, default in defaults.items()}
 
 
-def _preparation(kind: str, config: Config, unet: Config, folder: Path) -> Preparation:
+def _preparation(kind: str, config: Config, shared: Config, folder: Path) -> Preparation:
     given = config["data_config"].get("preprocessing") or {}
-    color: Color = "gray" if given.get("ensure_grayscale") else "as_filmed"
-    if given.get("ensure_rgb"):
-        color = "rgb"
-    size = given.get("crop_size") if kind in SECOND_STAGES else None
-    if kind in SECOND_STAGES and not size:
-        raise ModelError("no crop_size, which a model of crops needs", where=folder / CONFIG)
+    if shared["ensure_rgb"] and shared["ensure_grayscale"]:
+        raise ModelError("both ensure_rgb and ensure_grayscale are true", where=folder / CONFIG)
+    color: Color = "rgb" if shared["ensure_rgb"] else "gray" if shared["ensure_grayscale"] else "as_filmed"
+    size, scale = given.get("crop_size"), given.get("scale") or 1.0
+    if kind in SECOND_STAGES:
+        color = "as_filmed"  # crops are cut from frames as they were filmed
+        if not size:
+            raise ModelError("no crop_size, which a model of crops needs", where=folder / CONFIG)
+        if scale != 1 and str(config.get("sleap_nn_version", "")).startswith("0.0."):
+            log.warning(
+                "%s was trained before SLEAP-NN 0.1.0, when crop_size counted scaled pixels; it is read as "
+                "SLEAP-NN reads it now. If poses are poor, divide crop_size by the scale %s in %s",
+                folder.name,
+                scale,
+                folder / CONFIG,
+            )
+    unet = config["model_config"]["backbone_config"]["unet"]
     return Preparation(
         color=color,
-        fit=(given.get("max_height"), given.get("max_width")),
-        crop=_square(size),
-        scale=given.get("scale") or 1.0,
+        fit=(shared["max_height"], shared["max_width"]),
+        crop=_square(size) if kind in SECOND_STAGES else None,
+        scale=scale,
         pad_to=unet.get("max_stride", 16),
     )
 
@@ -237,8 +256,8 @@ def _heads(kind: str, config: Config) -> tuple[Part, ...]:
     parts = [Part(name="confidence_map", options=options)]
     if kind == "bottomup":
         fields = head["pafs"]
-        shared = {"edges": _edges(config), "stride": fields.get("output_stride", 1)}
-        parts.append(Part(name="part_affinity", options={**shared, "sigma": fields.get("sigma", 15.0)}))
+        line = {"edges": _edges(config), "stride": fields.get("output_stride", 1)}
+        parts.append(Part(name="part_affinity", options={**line, "sigma": fields.get("sigma", 15.0)}))
     if head.get("class_maps"):
         stride = head["class_maps"].get("output_stride", 1)
         parts.append(Part(name="class_map", options={"classes": len(_classes(head)), "stride": stride}))
@@ -263,6 +282,8 @@ def _edges(config: Config) -> list[tuple[int, int]]:
         (edge["source"]["name"], edge["destination"]["name"])
         for edge in config["data_config"]["skeletons"][0].get("edges") or ()
     ]
+    if not stored:
+        raise ModelError("a bottomup model whose skeleton has no edges: nothing joins its keypoints")
     return [(names.index(source), names.index(destination)) for source, destination in stored]
 
 

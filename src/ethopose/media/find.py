@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ethopose.core import VideoError
+from ethopose.core import UsageError, VideoError
 from ethopose.media.file import VideoFile
 from ethopose.media.images import IMAGE_SUFFIXES, ImageFolder
 from ethopose.media.video import Video
 
 # fmt: off
+LABELLED = ".labelled.mp4"  # what `ethopose render` writes: no recording
 VIDEO_SUFFIXES = (
     ".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts",
     ".wmv", ".flv", ".3gp", ".ogv", ".mjpeg", ".h264", ".hevc",
@@ -34,7 +35,8 @@ def open_video(path: Path | str, *, threads: int = 1) -> Video:
 def find_videos(paths: Iterable[Path | str]) -> list[Path]:
     """The videos that `paths` mean, each once: files and folders of images as given, else a folder's videos.
 
-    Raises VideoError for a path that is missing, a folder that holds neither videos nor images, or no path.
+    Raises UsageError for a path that is missing, VideoError for a folder that holds neither videos nor
+    images, or for no path.
     """
     found = list(dict.fromkeys(video for path in paths for video in _videos_of(Path(path))))
     if not found:
@@ -44,11 +46,13 @@ def find_videos(paths: Iterable[Path | str]) -> list[Path]:
 
 def _videos_of(path: Path) -> list[Path]:
     if not path.exists():
-        raise VideoError("there is no such video", where=path, fix="check the path")
+        raise UsageError("there is no such video", where=path, fix="check the path")
     if not path.is_dir():
         return [path]
     files = [f for f in sorted(path.iterdir()) if f.is_file() and not f.name.startswith(".")]
-    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    videos = [
+        file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and not file.name.endswith(LABELLED)
+    ]
     if videos:
         return videos
     if any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):

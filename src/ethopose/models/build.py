@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from ethopose.core import ModelError, SpecError
 from ethopose.models.backbones import BACKBONES
 from ethopose.models.heads import HEADS
 from ethopose.models.heads.head import Found, Head
 from ethopose.models.spec import Network, Stage
+
+WIDER = 8
 
 
 class NetworkGraph(nn.Module):
@@ -21,6 +26,10 @@ class NetworkGraph(nn.Module):
         options = network.backbone.options
         self.backbone = BACKBONES.build(network.backbone.name, in_channels=network.in_channels, **options)
         channels = self.backbone.channels
+        for head in network.heads:
+            if head.options.get("stride", max(channels)) not in channels:
+                strides = f"stride {head.options['stride']}; the backbone gives {sorted(channels)}"
+                raise SpecError(f"the head {head.name} reads features of {strides}")
         self.heads = nn.ModuleList(HEADS.build(h.name, channels, **h.options) for h in network.heads)
 
     def forward(self, pictures: UInt8[Tensor, "batch height width channel"]) -> tuple[Tensor, ...]:
@@ -49,6 +58,37 @@ class DecodeGraph(nn.Module):
 def build(stage: Stage) -> NetworkGraph:
     """Graph 1 of a stage, untrained."""
     return NetworkGraph(stage.network).eval()
+
+
+def build_wide(stage: Stage) -> NetworkGraph:
+    """The same with room for more peaks in its decode, for the rare pictures that have them.
+
+    Graph 2's work grows with the square of the peaks that it keeps, so it begins with few.
+    """
+    graph = build(stage)
+    for head in graph.heads:
+        if isinstance(kept := getattr(head, "peaks_kept", None), int):
+            head.peaks_kept = kept * WIDER  # type: ignore[assignment]  # no module, whatever torch's types say
+    return graph
+
+
+def build_trained(stage: Stage, weights: Mapping[str, Tensor]) -> NetworkGraph:
+    """Graph 1 of a stage with its weights.
+
+    Raises:
+        ModelError: they are not those of this network, each to the last.
+    """
+    graph = build(stage)
+    wanted = {name: tuple(tensor.shape) for name, tensor in graph.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            raise ModelError(
+                f"the weights are not those of the network: {name} is {given.get(name, 'missing')}, "
+                f"the configuration asks for {wanted.get(name, 'none')}"
+            )
+    graph.load_state_dict(dict(weights))
+    return graph
 
 
 def _as_channels(image: Tensor, channels: int) -> Tensor:

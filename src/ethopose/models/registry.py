@@ -39,4 +39,8 @@ class Registry(dict[str, Callable[..., Part]], Generic[Part]):
             signature.bind(*inputs, **options)
         except TypeError as error:
             raise SpecError(f"{self.kind} {name}: {error}", fix=f"it takes {signature}") from None
-        return self[name](*inputs, **options)
+        try:
+            return self[name](*inputs, **options)
+        except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+            what = f"{self.kind} {name} cannot be built with these options ({error!r})"
+            raise SpecError(what, fix=f"it takes {signature}") from error

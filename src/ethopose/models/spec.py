@@ -36,7 +36,7 @@ class Preparation(Frozen):
     """
 
     color: Color = "as_filmed"
-    """as_filmed: one channel if the video is gray throughout its first frame, else RGB."""
+    """Of RGB frames. A video that is gray throughout its first frame is read as one channel."""
     fit: tuple[int | None, int | None] | None = None
     """(height, width): resize to fit inside, keeping the aspect, then pad; None keeps the frame's own."""
     crop: tuple[int, int] | None = None
@@ -64,27 +64,11 @@ class Stage(Frozen):
     peak_threshold: float = 0.2
 
 
-WIDER = 8
-
-
-def widened(stage: Stage) -> Stage:
-    """The same stage with room for eight times as many peaks, for the rare pictures that have them.
-
-    Graph 2's work grows with the square of the peaks that it keeps, so it begins with few.
-    """
-    heads = tuple(
-        Part(name=head.name, options={**head.options, "peaks_kept": WIDER * head.options["peaks_kept"]})
-        if "peaks_kept" in head.options
-        else head
-        for head in stage.network.heads
-    )
-    return stage.model_copy(update={"network": stage.network.model_copy(update={"heads": heads})})
-
-
 class ModelSpec(Frozen):
     """A model: one stage for whole frames, or two: find centroids, then read a crop around each."""
 
     name: str
+    """Of its folder; of both, joined by `+`, for a pair."""
     family: str
     kind: str
     """What the model's own tool calls its type, for people to read."""

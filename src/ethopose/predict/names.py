@@ -7,15 +7,16 @@ from pathlib import Path
 
 from ethopose.core import UsageError
 from ethopose.formats import FORMATS, Format
+from ethopose.store import SUFFIX
 
-SUFFIX = ".ethopose"
 
-
-def result_path(video: Path, model: str, out: Path | None, n_videos: int) -> Path:
+def result_path(video: Path, model: str, out: Path | None, *, several: bool) -> Path:
     """The folder for a video's result: beside it, or as `-o` says.
 
-    `out` names the result itself for one video and the folder that receives them for several.
+    `out` names the result itself for one video, and the folder that receives them for several or for
+    those of a folder.
     """
+    video = video if video.name else video.resolve()
     default = video.with_name(f"{video.name}.{model}{SUFFIX}")
     if out is None:
         return default
@@ -24,7 +25,7 @@ def result_path(video: Path, model: str, out: Path | None, n_videos: int) -> Pat
             f"-o names a folder, and {out.name} looks like a file",
             fix=f"-o {out.name.split('.')[0]}{SUFFIX} --format {Path(out.name).suffix[1:]}",
         )
-    return out if n_videos == 1 else out / default.name
+    return out / default.name if several else out if out.name else out.resolve()
 
 
 def exported_path(result: Path, form: Format) -> Path:

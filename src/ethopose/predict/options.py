@@ -13,6 +13,18 @@ from ethopose.runtime import Compute
 # A CPU gains nothing from more than a frame at a time and pays with memory; a GPU waits for fewer calls.
 BATCH_SIZE = {"openvino": 1, "torch": 4}
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "out": (str, Path),
+    "batch_size": (int,),
+    "peak_threshold": (float, int),
+    "max_instances": (int,),
+    "frames": (str,),
+    "device": (str,),
+    "threads": (int,),
+    "runtime": (str,),
+    "precision": (str,),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -44,12 +56,17 @@ class Options:
     """Call any frame that cannot be read a loss, not only more than one in a thousand."""
 
     def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise UsageError(f"{name} is {value!r}", fix=f"give {' or '.join(k.__name__ for k in kinds)}")
         for name in ("batch_size", "max_instances"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}", fix="give 1 or more")
         if self.peak_threshold is not None and not 0 <= self.peak_threshold <= 1:
             raise UsageError(f"peak_threshold is {self.peak_threshold}", fix="give a number from 0 to 1")
+        _ = self.runs, self.compute  # what makes no sense in them is told now
 
     @property
     def compute(self) -> Compute:

@@ -22,9 +22,11 @@ SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The animals of a block, and whether peaks had to be left out."""
+class BlockPoses:
+    """The animals of a block. Its pixels are let go of: a part waits for a thousand frames."""
 
+    frame: np.ndarray
+    status: np.ndarray
     poses: Poses
     left_out: np.ndarray  # (frame,) bool: more peaks above the threshold than are kept
 
@@ -41,7 +43,7 @@ class Predictor:
         self.threshold = stages[-1].peak_threshold
         self._stages = [_Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
 
-    def __call__(self, block: Block, batch: int, profile: Profile) -> Found:
+    def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
         """The animals in a block of at most `batch` frames."""
         first = self._stages[0]
         with profile.during("preparation"):
@@ -54,8 +56,10 @@ class Predictor:
             instances = _in_frame(first.grouping(found, context), first.stage, fitted)
         left_out: np.ndarray = np.any(found["next_value"] > first.stage.peak_threshold, axis=-1)
         if len(self._stages) == 2:
+            if self._stages[1].stage.preparation.color != first.stage.preparation.color:
+                fitted = fit(block.image, self._stages[1].stage.preparation)
             instances = self._read_crops(instances, fitted, profile)
-        return Found(self._poses(instances, block), left_out)
+        return BlockPoses(block.frame, block.status, self._poses(instances, block), left_out)
 
     def _read_crops(self, centroids: Instances, fitted: Fitted, profile: Profile) -> Instances:
         if not len(centroids.frame):

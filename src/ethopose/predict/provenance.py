@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ethopose.families import Model
-from ethopose.runtime import Compute
+from ethopose.runtime import Compute, cuda_version, gpu_names
 
 PACKAGES = ("ethopose", "sleap_io", "torch", "openvino", "numpy", "av")
 
@@ -32,8 +32,8 @@ def at_start(model: Model, compute: Compute, video: Path, settings: dict[str, An
         "threads": compute.threads,
         "python_version": platform.python_version(),
         "platform": platform.platform(),
-        "cuda_version": _cuda_version(),
-        "gpu_names": _gpu_names(compute.device),
+        "cuda_version": cuda_version(),
+        "gpu_names": gpu_names(compute.device),
         "command": " ".join(sys.argv),
     }
 
@@ -52,16 +52,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cuda_version() -> str | None:
-    torch = sys.modules.get("torch")  # a run that does without torch does not load it for this
-    return torch.version.cuda if torch else None
-
-
-def _gpu_names(device: str) -> list[str]:
-    if not device.startswith("cuda"):
-        return []
-    import torch
-
-    return [torch.cuda.get_device_name(device)]

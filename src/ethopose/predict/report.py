@@ -21,6 +21,7 @@ class Report:
     files: dict[Path, tuple[Path, ...]] = field(default_factory=dict)  # exported beside each result
     failures: dict[Path, EthoposeError] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
+    strict: bool = False  # any frame that could not be read is a loss
 
     @property
     def losses(self) -> dict[Path, int]:
@@ -28,11 +29,12 @@ class Report:
         counts = {video: int((r.frames.status == UNDECODABLE).sum()) for video, r in self.results.items()}
         return {video: count for video, count in counts.items() if count}
 
-    def exit_code(self, *, strict: bool = False) -> ExitCode:
+    @property
+    def exit_code(self) -> ExitCode:
         """DONE; LOSSES where a video failed or lost over one frame in a thousand (any, if strict); FAILED."""
         if self.failures and not self.results:
             return ExitCode.FAILED
-        share = 0.0 if strict else LOSSES_PER_FRAME
+        share = 0.0 if self.strict else LOSSES_PER_FRAME
         lost = any(count > share * len(self.results[video].frames) for video, count in self.losses.items())
         return ExitCode.LOSSES if self.failures or lost else ExitCode.DONE
 

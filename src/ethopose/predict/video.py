@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from ethopose.core import ResultError, join_poses
+from ethopose.core import join_poses
 from ethopose.formats import Format
 from ethopose.media import Block, Video
-from ethopose.models.spec import ModelSpec
 from ethopose.predict import provenance
+from ethopose.predict.exports import export, refuse_foreign
 from ethopose.predict.names import exported_path
 from ethopose.predict.pipeline import Behind, in_order, read_ahead
-from ethopose.predict.predictor import Found, Predictor
+from ethopose.predict.predictor import BlockPoses, Predictor
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Runs, select
-from ethopose.store import FrameTable, Manifest, ModelRecord, Result, Writer, is_result, read, start
+from ethopose.store import FrameTable, Manifest, ModelRecord, Result, Writer, read, start
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +55,18 @@ def predict_video(
         VideoError, InferenceError: what was done until then is stored.
     """
     manifest = _manifest(job, predictor)
-    _refuse_foreign_exports(job)
-    writer = start(job.path, manifest, overwrite=job.overwrite)
-    if not writer.finished:
-        _write_parts(job, predictor, writer, progress, profile)
-        writer.finish(provenance.at_end(profile.wall))
-    result = read(job.path)
     files = {exported_path(job.path, form): form for form in job.formats}
-    for file, form in files.items():
-        if job.overwrite or not file.exists():
-            form.write(result, file)
+    if not job.overwrite:
+        refuse_foreign(job.path, files)
+    writer = start(job.path, manifest, overwrite=job.overwrite)
+    log.info("%s: %d of %d frames are there", job.path, writer.done, writer.manifest.n_frames)
+    if not writer.finished:
+        began = time.perf_counter()
+        _write_parts(job, predictor, writer, progress, profile)
+        writer.finish(provenance.at_end(time.perf_counter() - began))
+    result = read(job.path)
+    export(result, files)
+    log.info("%s: finished, %d animals in %d frames", job.path, len(result), len(result.frames))
     return result, tuple(files)
 
 
@@ -73,16 +76,15 @@ def _write_parts(
     done, total = writer.done, writer.manifest.n_frames
     progress(done, total)
     frames = writer.manifest.selected(done, total)
-    spec = predictor.model.spec
-    blocks = read_ahead(_timed(job.video.blocks(frames, job.batch, gray=_gray(job, spec)), profile))
-    founds = in_order(lambda block: (block, predictor(block, job.batch, profile)), blocks, PARALLEL)
+    blocks = read_ahead(_timed(job.video.blocks(frames, job.batch, gray=job.video.gray), profile))
+    founds = in_order(lambda block: predictor(block, job.batch, profile), blocks, PARALLEL)
     left_out = 0
-    waiting: list[tuple[Block, Found]] = []
+    waiting: list[BlockPoses] = []
     with Behind() as behind, closing(blocks), closing(founds):
-        for block, found in founds:
-            waiting.append((block, found))
-            profile.count(len(block))
-            done += len(block)
+        for found in founds:
+            waiting.append(found)
+            profile.count(len(found.frame))
+            done += len(found.frame)
             left_out += int(found.left_out.sum())
             progress(done, total)
             if done == total or done % writer.manifest.part_frames == 0:
@@ -97,15 +99,14 @@ def _write_parts(
         )
 
 
-def _storing(
-    writer: Writer, founds: list[tuple[Block, Found]], video: Video, profile: Profile
-) -> Callable[[], None]:
+def _storing(writer: Writer, founds: list[BlockPoses], video: Video, profile: Profile) -> Callable[[], None]:
     def store() -> None:
         with profile.during("writing"):
-            poses = join_poses([found.poses for _, found in founds], writer.manifest.skeleton)
-            frame = np.concatenate([block.frame for block, _ in founds])
+            poses = join_poses([found.poses for found in founds], writer.manifest.skeleton)
+            frame = np.concatenate([found.frame for found in founds])
             animals = np.searchsorted(poses.frame, frame, "right") - np.searchsorted(poses.frame, frame)
-            status = np.concatenate([block.status for block, _ in founds])
+            status = np.concatenate([found.status for found in founds])
+            log.debug("%s: storing frames %d to %d", writer.path, frame[0], frame[-1])
             writer.write_part(FrameTable(frame, video.time[frame], status, animals.astype(np.int32)), poses)
 
     return store
@@ -118,10 +119,6 @@ def _timed(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
         if block is None:
             return
         yield block
-
-
-def _gray(job: Job, spec: ModelSpec) -> bool:
-    return spec.stages[0].preparation.color == "as_filmed" and job.video.gray
 
 
 def _manifest(job: Job, predictor: Predictor) -> Manifest:
@@ -150,17 +147,3 @@ def _manifest(job: Job, predictor: Predictor) -> Manifest:
         batch=job.batch,
         pixel_origin=model.spec.pixel_origin,
     )
-
-
-def _refuse_foreign_exports(job: Job) -> None:
-    """A file that an export would replace must be of this result, or the user must say so."""
-    if job.overwrite or is_result(job.path):
-        return
-    for form in job.formats:
-        exported = exported_path(job.path, form)
-        if exported.exists():
-            raise ResultError(
-                "a file of this name is there already, and not from this result",
-                where=exported,
-                fix="--overwrite replaces it, -o writes elsewhere, --format none writes no such file",
-            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,10 +40,11 @@ def predict(videos: str | Path | Sequence[str | Path], model: ModelLike, **optio
         UsageError, ModelError: before any video is touched.
         EthoposeError: for one video, what kept it from its result; of several, the report tells.
     """
-    several = [videos] if isinstance(videos, str | Path) else videos
-    report = predict_all(several, model, options_from(options))
-    if several is videos:
-        return report
+    if not isinstance(videos, str | Path):
+        return predict_all(videos, model, options_from(options))
+    if len(found := find_videos([videos])) > 1:
+        raise UsageError(f"a folder of {len(found)} videos", where=videos, fix="give it in a list: [folder]")
+    report = predict_all(found, model, options_from(options))
     for error in report.failures.values():
         raise error
     return next(iter(report.results.values()))
@@ -57,25 +59,40 @@ def predict_all(
     compute = resolve(options.compute)
     loaded = model if isinstance(model, Model) else load(model)
     predictor = Predictor(loaded, compute, threshold=options.peak_threshold, limit=options.max_instances)
-    report = Report()
-    for path in paths:
+    several = paths != [Path(video) for video in videos] or len(paths) > 1
+    places = _places(paths, loaded, options, several=several)
+    report = Report(strict=options.strict)
+    for path, place in places.items():
         try:
-            job = _job(path, predictor, options, len(paths))
+            job = _job(path, place, predictor, options)
             told = partial(progress or _silent, path)
             report.results[path], report.files[path] = predict_video(job, predictor, told, report.profile)
-        except UsageError:
-            raise
         except EthoposeError as error:
+            if isinstance(error, UsageError) and len(places) == 1:
+                raise
             report.failures[path] = error
     return report
 
 
-def _job(path: Path, predictor: Predictor, options: Options, n_videos: int) -> Job:
+def _places(paths: Sequence[Path], model: Model, options: Options, *, several: bool) -> dict[Path, Path]:
+    """Where each video's result goes."""
     out = None if options.out is None else Path(options.out)
+    places = {path: result_path(path, model.spec.name, out, several=several) for path in paths}
+    for place, number in Counter(place.resolve() for place in places.values()).items():
+        if number > 1:
+            raise UsageError(
+                f"{number} of the videos have one name, and so would their results",
+                where=place,
+                fix="leave out -o, or predict them one by one",
+            )
+    return places
+
+
+def _job(path: Path, place: Path, predictor: Predictor, options: Options) -> Job:
     model, runtime = predictor.model, str(predictor.compute.runtime)
     return Job(
         video=open_video(path),
-        path=result_path(path, model.spec.name, out, n_videos),
+        path=place,
         batch=options.batch_size or BATCH_SIZE[runtime],
         runs=options.runs,
         formats=formats_named(options.format, model.spec.result_format),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from ethopose.runtime.device import resolve
+from ethopose.runtime.device import cuda_version, gpu_names, resolve
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import CompiledStage, Maps, Shape, StageSource
 
-__all__ = ["CompiledStage", "Compute", "Maps", "Shape", "StageSource", "compile_stage", "resolve"]
+__all__ = [
+    "CompiledStage",
+    "Compute",
+    "Maps",
+    "Shape",
+    "StageSource",
+    "compile_stage",
+    "cuda_version",
+    "gpu_names",
+    "resolve",
+]
 
 
 def compile_stage(source: StageSource, shape: Shape, compute: Compute) -> CompiledStage:

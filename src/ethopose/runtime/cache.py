@@ -13,6 +13,8 @@ from pathlib import Path
 
 import platformdirs
 
+from ethopose.core import InferenceError
+
 
 def cache_folder() -> Path:
     """`ETHOPOSE_CACHE`, else the user's cache folder."""
@@ -27,8 +29,15 @@ def cached(key: str, make: Callable[[Path], None]) -> Path:
     folder = cache_folder() / "networks" / key
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    except OSError as error:
+        raise InferenceError(
+            f"converted networks cannot be kept ({error.strerror})",
+            where=folder.parent,
+            fix="point the environment variable ETHOPOSE_CACHE to a folder that can be written",
+        ) from error
     try:
         make(unfinished)
         unfinished.rename(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,21 @@ def resolve(asked: Compute) -> Compute:
 def usable_cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cuda_version() -> str | None:
+    """The CUDA that torch was built for, where torch is loaded: it is not loaded for this."""
+    torch = sys.modules.get("torch")
+    return torch.version.cuda if torch else None
+
+
+def gpu_names(device: str) -> list[str]:
+    """What the makers call the GPUs of a decided device; none for a CPU."""
+    if not device.startswith("cuda"):
+        return []
+    import torch
+
+    return [torch.cuda.get_device_name(device)]
 
 
 def _device(asked: Compute) -> str:

@@ -20,7 +20,6 @@ import numpy as np
 
 from ethopose.core import InferenceError
 from ethopose.models.grouping import Arrays
-from ethopose.models.spec import widened
 from ethopose.runtime.cache import cached, code_digest
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import Maps, Shape, StageSource
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GRAPH = "graph.xml"
+_converting = threading.Lock()  # torch.export serves one thread at a time
 _HINT = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -56,7 +56,8 @@ class OpenVinoStage:
 
     def _converted(self, what: str) -> Path:
         key = _key(self._source, self._shape, what)
-        return cached(key, lambda folder: _convert(self._source, self._shape, what, folder)) / GRAPH
+        with _converting:
+            return cached(key, lambda folder: _convert(self._source, self._shape, what, folder)) / GRAPH
 
 
 class _Graph:
@@ -124,18 +125,18 @@ def _convert(source: StageSource, shape: Shape, what: str, folder: Path) -> None
     """Write a graph of a stage for one shape into a folder: `network`, `decode` or `wide`."""
     import torch
 
-    from ethopose.models.build import DecodeGraph, build
+    from ethopose.models.build import DecodeGraph, build, build_trained, build_wide
 
     log.info("converting the %s for OpenVINO; it is kept for the next time", what)
-    graph = build(source.stage)
     pictures = torch.zeros(shape, dtype=torch.uint8)
     if what == "network":
-        graph.load_state_dict(source.weights())
+        graph = build_trained(source.stage, source.weights())
         _save(graph, (pictures,), tuple(f"map{index}" for index in range(len(graph.heads))), folder / GRAPH)
         return
+    graph = build(source.stage)
     with torch.no_grad():
         maps = graph(pictures)
-    decode = DecodeGraph(build(widened(source.stage)) if what == "wide" else graph)
+    decode = DecodeGraph(build_wide(source.stage) if what == "wide" else graph)
     _save(decode, maps, decode.names, folder / GRAPH)
 
 
@@ -159,12 +160,14 @@ def _save(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the notes that OpenVINO logs about every torch version newer than itself."""
+    """Without the notes that OpenVINO logs about newer versions of torch, and the handler they set up."""
+    handlers = list(logging.root.handlers)
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
         logging.disable(logging.NOTSET)
+        logging.root.handlers[:] = handlers
 
 
 def _first_line(error: Exception) -> str:

@@ -35,5 +35,5 @@ class CompiledStage(Protocol):
         ...
 
     def decode(self, maps: Maps, *, wide: bool = False) -> Arrays:
-        """Graph 2: raw maps to what was found, in fp32; `wide` has room for more peaks (`spec.widened`)."""
+        """Graph 2: raw maps to what was found, in fp32; `wide` has room for more peaks (`build_wide`)."""
         ...

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from ethopose.core import InferenceError
-from ethopose.models.build import DecodeGraph, build
+from ethopose.models.build import DecodeGraph, build_trained, build_wide
 from ethopose.models.grouping import Arrays
-from ethopose.models.spec import widened
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import Maps, Shape, StageSource
 
@@ -23,10 +22,11 @@ class TorchStage:
         self._device = torch.device(compute.device)
         if self._device.type == "cpu" and compute.threads:
             torch.set_num_threads(compute.threads)
-        graph = build(source.stage)
-        graph.load_state_dict(source.weights())
+        if self._device.type == "cuda" and compute.precision == "fp32":
+            torch.backends.cudnn.allow_tf32 = False  # TF32 keeps 10 bits: not what fp32 promises
+        graph = build_trained(source.stage, source.weights())
         self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
-        self._decode = {False: DecodeGraph(self._graph), True: DecodeGraph(build(widened(source.stage)))}
+        self._decode = {False: DecodeGraph(self._graph), True: DecodeGraph(build_wide(source.stage))}
         self._low = compute.precision == "bf16"
 
     def network(self, pictures: np.ndarray) -> Maps:

@@ -1,14 +1,15 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
-from ethopose.store.atomic import replacing, replacing_path
-from ethopose.store.manifest import Manifest, ModelRecord, PartRecord
-from ethopose.store.result import Part, Result, is_result, read
+from ethopose.store.atomic import make_folder, replacing, replacing_path
+from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export
+from ethopose.store.result import SUFFIX, Part, Result, is_result, read
 from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable
 from ethopose.store.writer import Writer, start
 
 __all__ = [
     "OK",
     "SKIPPED",
+    "SUFFIX",
     "UNDECODABLE",
     "FrameTable",
     "Manifest",
@@ -18,6 +19,8 @@ __all__ = [
     "Result",
     "Writer",
     "is_result",
+    "make_folder",
+    "note_export",
     "read",
     "replacing",
     "replacing_path",

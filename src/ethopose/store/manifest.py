@@ -64,6 +64,8 @@ class Manifest(_Record):
         where it counts from the pixel's corner.
     convention: `faithful` to the model's own tool, or `corrected`.
     parts: the parts that are there, in order of frames.
+    exports: files of other formats written beside the result, by name, and their bytes; null while one
+        is being written.
     """
 
     schema_version: int = Field(SCHEMA, alias="schema")
@@ -81,6 +83,7 @@ class Manifest(_Record):
     pixel_origin: float = 0.0
     convention: Literal["faithful", "corrected"] = "faithful"
     parts: tuple[PartRecord, ...] = ()
+    exports: dict[str, int | None] = {}
 
     @model_validator(mode="after")
     def _runs_are_in_order(self) -> Self:
@@ -142,7 +145,8 @@ def read_manifest(folder: Path) -> Manifest:
             raise FormatError(f"larger than any manifest ({LARGEST} bytes)", where=path)
         data = pydantic_core.from_json(path.read_bytes())
     except FileNotFoundError:
-        raise FormatError(f"not a result: there is no {NAME}", where=folder) from None
+        what = f"not a result: there is no {NAME}"
+        raise FormatError(what, where=folder, fix="name a folder that ends in .ethopose") from None
     except (OSError, ValueError) as error:
         raise FormatError(f"the manifest cannot be read: {error}", where=path) from error
     if not isinstance(data, dict) or "schema" not in data:
@@ -164,6 +168,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         file.write(manifest.model_dump_json(indent=1).encode())
 
 
+def note_export(folder: Path, name: str, size: int | None) -> None:
+    """Enter a file that is written beside a result, so that it is known again. Raises `ResultError`."""
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.model_copy(update={"exports": {**manifest.exports, name: size}}))
+
+
 def differences(old: Manifest, new: Manifest) -> Iterator[str]:
     """In words, each thing that makes two manifests those of different results; none: the same result."""
     for what, there, asked in _identities(_plain(old), _plain(new)):
@@ -172,7 +182,7 @@ def differences(old: Manifest, new: Manifest) -> Iterator[str]:
 
 
 def _plain(manifest: Manifest) -> dict[str, Any]:
-    data = manifest.model_dump(mode="json", exclude={"parts"})
+    data = manifest.model_dump(mode="json", exclude={"parts", "exports"})
     data["video"].pop("path", None)
     data["model name"] = f"{manifest.model.name} ({manifest.model.digest})"
     return data

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+SUFFIX = ".ethopose"  # of the folders that hold results
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A run of selected frames: what is known of each, and who was found in them."""

@@ -90,6 +90,8 @@ class Writer:
         return Result(self.path, self.manifest)
 
     def _replace(self, manifest: Manifest) -> None:
+        if read_manifest(self.path).parts != self.manifest.parts:
+            raise ResultError("another run writes this result", where=self.path, fix="let one of them finish")
         write_manifest(self.path, manifest)
         self.manifest = manifest
 
@@ -153,9 +155,11 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
     different = list(differences(old, asked))
     if overwrite and (different or old.state == "finished"):
         return asked
-    if different:
+    if different and (old.parts or old.state == "finished"):  # a start that failed holds nothing
         what = f"the result here is another one: {'; '.join(different)}"
         raise ResultError(what, where=path, fix="--overwrite replaces it, -o writes elsewhere")
+    if different:
+        return asked
     whole = _whole_parts(path, old)
     if old.state == "finished" and len(whole) == len(old.parts):
         return old

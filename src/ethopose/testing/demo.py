@@ -10,7 +10,8 @@ from pathlib import Path
 from ethopose.core import ResultError
 from ethopose.draw import render
 from ethopose.media import VideoWriter, open_video
-from ethopose.predict import Options, Profile, predict_all
+from ethopose.predict import Options, predict_all
+from ethopose.store import make_folder
 from ethopose.testing.comparison import compare
 from ethopose.testing.world import World
 
@@ -59,7 +60,7 @@ def run_demo(folder: Path, progress: Progress) -> DemoReport:
         ResultError: another video lies where the clip should.
         EthoposeError: whatever kept the prediction from its result.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     clip = folder / "clip.mp4"
     if clip.exists():
         _check(clip)
@@ -84,7 +85,7 @@ def run_demo(folder: Path, progress: Progress) -> DemoReport:
         median=found.median,
         p95=found.p95,
         start_seconds=report.profile.first_batch,
-        frames_per_second=_speed(report.profile, result.manifest.batch),
+        frames_per_second=report.profile.rate if report.profile.frames else None,
         files=(clip, result.path, *report.files[video], pictures.video, pictures.sheet),
     )
 
@@ -102,11 +103,3 @@ def _check(clip: Path) -> None:
         raise ResultError(
             "a video that is not the demonstration's", where=clip, fix="-o names another folder"
         )
-
-
-def _speed(profile: Profile, batch: int) -> float | None:
-    """Frames a second after the first batch."""
-    later = profile.frames - batch
-    if profile.first_batch is None or later <= 0:
-        return None
-    return later / (profile.wall - profile.first_batch)

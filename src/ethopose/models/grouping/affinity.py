@@ -57,7 +57,8 @@ class Affinity:
             sources, destinations = np.flatnonzero(there[source]), np.flatnonzero(there[destination])
             score = line_score[edge][np.ix_(sources, destinations)]
             # a line without length has no score; far below all others it is matched last, then dropped
-            row, column = linear_sum_assignment(-np.where(np.isnan(score), -1e6, score))
+            score = np.where(np.isfinite(score), score, -1e6)
+            row, column = linear_sum_assignment(-score)
             good = score[row, column] >= self.min_line_score
             row, column = row[good], column[good]
             match = np.empty((len(row), 5))

@@ -27,7 +27,7 @@ class ByClassMap:
         for picture, keypoint in np.ndindex(batch, keypoints):
             peak = np.flatnonzero(value[picture, keypoint] > context.threshold)
             likely = probability[picture, keypoint, peak]
-            row, individual = linear_sum_assignment(-likely)
+            row, individual = _assigned(likely)
             sure = likely[row, individual] == likely[row].max(-1, initial=-1)
             row, individual = row[sure], individual[sure]
             place[picture, individual, keypoint] = xy[picture, keypoint, peak[row]]
@@ -52,11 +52,18 @@ class ByClassVector:
         individual, certainty = np.full(len(xy), -1), np.full(len(xy), np.nan)
         for frame in np.unique(context.frame):
             crop = np.flatnonzero(context.frame == frame)
-            row, column = linear_sum_assignment(-found["probability"][crop])
+            row, column = _assigned(found["probability"][crop])
             individual[crop[row]] = column
             certainty[crop[row]] = found["probability"][crop[row], column]
         score = confidence.sum(1) if context.score is None else context.score
         return make_instances(context, np.arange(len(xy)), xy, confidence, score, (individual, certainty))
+
+
+def _assigned(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns by Hungarian on the probabilities; what is none of them gets nothing."""
+    row, column = linear_sum_assignment(-np.where(np.isfinite(probability), probability, -1))
+    known = np.isfinite(probability[row, column])
+    return row[known], column[known]
 
 
 def _kept(score: np.ndarray, limit: int | None) -> np.ndarray:

@@ -30,7 +30,7 @@ def global_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
     """
     by_row, by_column = maps.amax(-1), maps.amax(-2)
     value = by_row.amax(-1, keepdim=True)
-    return _first(by_column == value), _first(by_row == value), value
+    return _first(by_column == value), _first(by_row == value), _finite(value)
 
 
 def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[Tensor, "batch keypoint"]]:
@@ -69,7 +69,7 @@ def _settle(maps: Maps, column: Cells, row: Cells, value: Values) -> tuple[Value
     steps = torch.arange(-2, 3, device=maps.device, dtype=maps.dtype)
     x = column + (share * steps).sum((-2, -1))
     y = row + (share * steps[:, None]).sum((-2, -1))
-    return x, y, torch.where(first & block & ~leaks, value, LOWEST)
+    return x, y, torch.where(first & block & ~leaks, _finite(value), LOWEST)
 
 
 def integral(maps: Maps, x: Tensor, y: Tensor, patch: int) -> tuple[Tensor, Tensor]:
@@ -85,8 +85,12 @@ def integral(maps: Maps, x: Tensor, y: Tensor, patch: int) -> tuple[Tensor, Tens
 
 
 def at(maps: Maps, column: Tensor, row: Tensor) -> Tensor:
-    """Map values at cells, which must lie in the map; maps and cells share their two leading axes."""
-    index = row * maps.shape[-1] + column
+    """Map values at cells of the map; maps and cells share their two leading axes.
+
+    Cells of free places may be anything, also what NaN becomes as an integer: they read some cell.
+    """
+    cells = maps.shape[-2] * maps.shape[-1]
+    index = (row * maps.shape[-1] + column).clamp(0, cells - 1)
     return maps.flatten(-2).gather(-1, index.flatten(2)).view(index.shape)
 
 
@@ -106,6 +110,11 @@ def _highest_around(maps: Maps) -> Maps:
     p = functional.pad(maps, (1, 1, 1, 1), value=LOWEST)
     p = torch.maximum(torch.maximum(p[..., :-2, :], p[..., 1:-1, :]), p[..., 2:, :])
     return torch.maximum(torch.maximum(p[..., :-2], p[..., 1:-1]), p[..., 2:])
+
+
+def _finite(value: Values) -> Values:
+    """A map that is NaN or infinite has no peak there."""
+    return torch.where(value.isfinite(), value, LOWEST)
 
 
 def _first(hits: Bool[Tensor, "batch keypoint cell"]) -> Cells:
