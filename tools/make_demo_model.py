@@ -25,7 +25,7 @@ from ethopose.models.preparation import fit
 from ethopose.models.spec import ModelSpec, Network, Part, Preparation, Stage
 from ethopose.testing import World, compare
 
-FOLDER = Path(__file__).parents[1] / "src/ethopose/testing/demo_model"
+FOLDER = Path(__file__).parents[1] / "src/ethopose/testing/data/demo"
 SEEDS, CHECK_SEEDS = range(1000, 1048), (2000, 2001)
 EVERY = 2  # frames; neighbours look alike
 CROP = 128  # px: training sees windows, a third of the pixels of a frame

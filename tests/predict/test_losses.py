@@ -67,7 +67,7 @@ def test_in_python_a_failed_video_raises_alone_and_is_reported_among_several(vid
     report = ethopose.predict([good, text], tiny("centroid"), batch_size=BATCH, format="none")
     assert list(report.results) == [good]
     assert isinstance(report.failures[text], VideoError)
-    assert report.exit_code() == 3
+    assert report.exit_code == 3
 
 
 def test_a_video_that_is_not_there_stops_all_before_anything_is_touched(ethopose_says, videos, tiny):

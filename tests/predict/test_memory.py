@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clips import BATCH, write_clip
+from clips import BATCH, SIZE, write_clip
 
 LONG = 20_000
 PEAK = """
@@ -18,9 +18,9 @@ print(len(result.manifest.parts), int(status.split("VmHWM:")[1].split()[0]) / 10
 """
 
 
-def peak(frames: int, model: Path, folder: Path) -> tuple[int, float]:
+def peak(frames: int, model: Path, folder: Path, size: tuple[int, int] = SIZE) -> tuple[int, float]:
     """Parts written and the highest memory of a process that predicts so many frames, MiB."""
-    clip = write_clip(folder / f"{frames}.mp4", frames)
+    clip = write_clip(folder / f"{frames}.mp4", frames, size=size)
     line = [sys.executable, "-W", "ignore", "-c", PEAK, clip, model, folder / f"{frames}.ethopose"]
     parts, megabytes = subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()
     return int(parts), float(megabytes)
@@ -35,3 +35,12 @@ def test_ten_times_the_frames_take_no_more_memory(tiny, tmp_path):
     assert (short[0], long[0]) == (2, 20)
     assert short[1] > 50
     assert long[1] < 1.05 * short[1] + 10
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's peak")
+def test_a_part_that_fills_up_holds_no_pictures(tiny, tmp_path):
+    model, size = tiny("centroid"), (240, 320)
+    peak(BATCH, model, tmp_path, size)
+    few, many = peak(64, model, tmp_path, size)[1], peak(960, model, tmp_path, size)[1]
+    assert many < few + 30  # its pictures would be 200 MiB

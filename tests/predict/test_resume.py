@@ -183,7 +183,7 @@ def test_two_images_of_a_size_are_computed_as_in_a_folder_of_their_own(mixed, ti
         result.xy[np.isin(result.frame, small)], alone.xy[np.isin(alone.frame, small)], atol=1e-3
     )
     assert np.isin(small, result.frame).all()
-    assert report.exit_code() == 3
+    assert report.exit_code == 3
 
 
 def test_the_batch_is_a_whole_share_of_every_part(clip, tiny, tmp_path):

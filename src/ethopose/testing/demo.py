@@ -50,7 +50,7 @@ class DemoReport:
 
 def demo_model() -> Path:
     """The folder of the model that comes with the package; `tools/make_demo_model.py` trained it."""
-    return Path(str(files("ethopose.testing") / "demo_model"))
+    return Path(str(files("ethopose.testing") / "data" / "demo"))
 
 
 def run_demo(folder: Path, progress: Progress) -> DemoReport:
