@@ -61,10 +61,12 @@ class Report:
             lost = f", {self.losses[video]} frames could not be read" if video in self.losses else ""
             files = "".join(f"\n{file}" for file in (result.path, *self.files[video]))
             lines.append((video.name, counts + lost + files))
-        lines += [(video.name, f"failed: {error.what}") for video, error in self.failures.items()]
-        if self.profile.frames:
-            rate = self.profile.frames / self.profile.wall
-            lines.append(
-                ("", f"{self.profile.frames} frames in {self.profile.wall:.1f} s: {rate:.1f} frames/s")
-            )
+        if self.failures:
+            names = ", ".join(video.name for video in self.failures)
+            of = f"{len(self.failures)} of {len(self.failures) + len(self.results)} videos"
+            lines.append(("failed", f"{of}: {names}"))
+        profile = self.profile
+        if profile.frames:
+            speed = f"{profile.rate:.1f} frames/s, {profile.wall:.1f} s in all"
+            lines.append(("computed", f"{profile.frames} frames, {speed}"))
         return lines
