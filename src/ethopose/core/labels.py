@@ -16,10 +16,12 @@ ABSENT, OCCLUDED, VISIBLE = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Where a labelled picture is: an image file, or a video and the frame in it."""
+    """Where a labelled picture is: an image file, a video and the frame in it, or a file that embeds it."""
 
     path: Path
     frame: int | None = None
+    dataset: str | None = None  # in an HDF5 file, such as video0/video of a .pkg.slp; `frame` is its index
+    video: str = ""  # the recording that it was taken from, as its tool names it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
-"""HDF5 files that are there whole or not at all."""
+"""HDF5 files: written whole or not at all, read without trust."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ethopose.core import DataError
 from ethopose.store import replacing
 
 if TYPE_CHECKING:
     import h5py
+
+_DEFLATE_LIMIT = 1032  # zlib packs no tighter; a dataset that claims to is no data
 
 
 @contextmanager
@@ -82,3 +85,21 @@ class _Patient:
             yield
         except OSError as error:
             self.failure = self.failure or error
+
+
+def plain_dataset(group: "h5py.Group", name: str, ndim: int = 1) -> "h5py.Dataset":
+    """A dataset that lies in this file, has so many axes and is as large as it says.
+
+    Raises:
+        DataError, KeyError: it is not.
+    """
+    import h5py
+
+    dataset = group[name]
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink) or not isinstance(dataset, h5py.Dataset):
+        raise DataError(f"{name} is not a dataset of this file")
+    if dataset.ndim != ndim or dataset.external or dataset.is_virtual:
+        raise DataError(f"{name} is not a plain {'list' if ndim == 1 else 'array'}")
+    if dataset.nbytes > _DEFLATE_LIMIT * dataset.id.get_storage_size():
+        raise DataError(f"{name} claims {dataset.nbytes} bytes that are not there")
+    return dataset

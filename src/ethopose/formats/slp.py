@@ -6,46 +6,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int64
 from pydantic import JsonValue
 
 from ethopose.core import DataError, Poses, ResultError, Skeleton
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.hdf5 import replacing_hdf5
 from ethopose.formats.slp_skeleton import from_graph, to_graph
+from ethopose.formats.slp_tables import (
+    FRAME,
+    INSTANCE,
+    POINT,
+    PREDICTED,
+    PREDICTED_POINT,
+    USER,
+    lengths_of,
+    load_table,
+    points_of,
+    rows_of,
+    texts,
+)
 from ethopose.store import Part, Result
 
 if TYPE_CHECKING:
     import h5py
 
-_FRAME = np.dtype(
-    [
-        ("frame_id", "u8"),
-        ("video", "u4"),
-        ("frame_idx", "u8"),
-        ("instance_id_start", "u8"),
-        ("instance_id_end", "u8"),
-    ]
-)
-_INSTANCE = np.dtype(
-    [
-        ("instance_id", "i8"),
-        ("instance_type", "u1"),
-        ("frame_id", "u8"),
-        ("skeleton", "u4"),
-        ("track", "i4"),
-        ("from_predicted", "i8"),
-        ("score", "f4"),
-        ("point_id_start", "u8"),
-        ("point_id_end", "u8"),
-        ("tracking_score", "f4"),
-    ]
-)
-_POINT = np.dtype([("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")])
-_PREDICTED_POINT = np.dtype([*_POINT.descr, ("score", "f8")])
-_USER, _PREDICTED = 0, 1
 _ATTRIBUTE_LIMIT = 64_000  # HDF5 allows an attribute 64 KiB, its header included
-_DEFLATE_LIMIT = 1032  # zlib packs no tighter; a dataset that claims to is no data
 
 # SLEAP-NN's guide and its code name the same things differently: results keep the guide's names, both
 # are written
@@ -79,10 +64,10 @@ def write(result: Result, path: Path) -> None:
 def _write_parts(file: "h5py.File", result: Result) -> tuple[str, ...]:
     """Write frames, instances and points; gives the names of the tracks they speak of."""
     n_keypoints = len(result.skeleton.keypoints)
-    frames = file.create_dataset("frames", (result.manifest.n_done,), _FRAME)
-    instances = file.create_dataset("instances", (len(result),), _INSTANCE)
-    file.create_dataset("points", (0,), _POINT)
-    points = file.create_dataset("pred_points", (len(result) * n_keypoints,), _PREDICTED_POINT)
+    frames = file.create_dataset("frames", (result.manifest.n_done,), FRAME)
+    instances = file.create_dataset("instances", (len(result),), INSTANCE)
+    file.create_dataset("points", (0,), POINT)
+    points = file.create_dataset("pred_points", (len(result) * n_keypoints,), PREDICTED_POINT)
     names = result.tracks or result.skeleton.individuals
     by_individual = not result.tracks and bool(names)
     frame_at, row_at, last_track = 0, 0, len(names) - 1
@@ -99,7 +84,7 @@ def _write_parts(file: "h5py.File", result: Result) -> tuple[str, ...]:
 
 
 def _frame_rows(part: Part, frame_at: int, row_at: int) -> np.ndarray[Any, Any]:
-    rows = np.zeros(len(part.frames), _FRAME)
+    rows = np.zeros(len(part.frames), FRAME)
     rows["frame_id"] = frame_at + np.arange(len(rows))
     rows["frame_idx"] = part.frames.frame
     rows["instance_id_end"] = row_at + np.cumsum(part.frames.animals)
@@ -109,9 +94,9 @@ def _frame_rows(part: Part, frame_at: int, row_at: int) -> np.ndarray[Any, Any]:
 
 def _instance_rows(part: Part, track: np.ndarray, frame_at: int, row_at: int) -> np.ndarray[Any, Any]:
     poses, n_keypoints = part.poses, len(part.poses.skeleton.keypoints)
-    rows = np.zeros(len(poses), _INSTANCE)
+    rows = np.zeros(len(poses), INSTANCE)
     rows["instance_id"] = row_at + np.arange(len(rows))
-    rows["instance_type"] = _PREDICTED
+    rows["instance_type"] = PREDICTED
     rows["frame_id"] = frame_at + np.searchsorted(part.frames.frame, poses.frame)
     rows["track"] = track
     rows["from_predicted"] = -1
@@ -123,7 +108,7 @@ def _instance_rows(part: Part, track: np.ndarray, frame_at: int, row_at: int) ->
 
 
 def _point_rows(poses: Poses, pixel_origin: float) -> np.ndarray[Any, Any]:
-    rows = np.zeros(poses.confidence.size, _PREDICTED_POINT)
+    rows = np.zeros(poses.confidence.size, PREDICTED_POINT)
     xy = poses.xy.reshape(-1, 2).astype(np.float64) - pixel_origin
     rows["x"], rows["y"] = xy.T
     rows["visible"] = np.isfinite(xy).all(axis=1)
@@ -217,14 +202,14 @@ def read(path: Path, *, video: int | None = None) -> PoseFile:
         if not 1 <= version < 3:
             raise DataError(f"format {version:g}; formats 1.0 to 2.x can be read")
         metadata = json.loads(file["metadata"].attrs["json"])
-        frames, instances = _load(file, "frames", _FRAME), _load(file, "instances", _INSTANCE)
+        frames, instances = load_table(file, "frames", FRAME), load_table(file, "instances", INSTANCE)
         frames, row_of_frame = _frames_of(frames, instances, video)
-        tracks = tuple(str(json.loads(row)[1]) for row in _texts(file, "tracks_json"))
+        tracks = tuple(str(json.loads(row)[1]) for row in texts(file, "tracks_json"))
         rows = instances[row_of_frame]
-        replaced = np.isin(row_of_frame, rows["from_predicted"][rows["instance_type"] == _USER])
+        replaced = np.isin(row_of_frame, rows["from_predicted"][rows["instance_type"] == USER])
         rows, frame = (
             rows[~replaced],
-            np.repeat(frames["frame_idx"].astype(np.int64), _lengths(frames))[~replaced],
+            np.repeat(frames["frame_idx"].astype(np.int64), lengths_of(frames))[~replaced],
         )
         poses = _poses(file, rows, frame, _skeleton(metadata, rows), shift=0.5 if version < 1.1 else 0.0)
         if len(poses) and not -1 <= poses.track.min() <= poses.track.max() < len(tracks):
@@ -232,52 +217,6 @@ def read(path: Path, *, video: int | None = None) -> PoseFile:
         return PoseFile(
             poses, np.unique(frames["frame_idx"].astype(np.int64)), tracks, _video_path(file, frames)
         )
-
-
-def _dataset(file: "h5py.File", name: str) -> "h5py.Dataset":
-    """A dataset that lies in this file and is as large as it says."""
-    import h5py
-
-    dataset = file[name]
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(dataset, h5py.Dataset):
-        raise DataError(f"{name} is not a dataset of this file")
-    if dataset.ndim != 1 or dataset.external or dataset.is_virtual:
-        raise DataError(f"{name} is not a plain list")
-    if dataset.nbytes > _DEFLATE_LIMIT * dataset.id.get_storage_size():
-        raise DataError(f"{name} claims {dataset.nbytes} bytes that are not there")
-    return dataset
-
-
-def _load(file: "h5py.File", name: str, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """A table with the fields wanted; `tracking_score`, which old files lack, is NaN then."""
-    dataset = _dataset(file, name)
-    missing = set(dtype.names or ()) - set(dataset.dtype.names or ())
-    if missing - {"tracking_score"}:
-        raise DataError(f"{name} lacks {', '.join(sorted(missing))}")
-    stored, table = dataset[:], np.zeros(len(dataset), dtype)
-    for field in dtype.names or ():
-        if field in missing:
-            table[field] = np.nan
-        elif stored.dtype[field].kind in ("biu" if dtype[field].kind in "biu" else "biuf"):
-            table[field] = stored[field]
-        else:
-            raise DataError(f"{name}.{field} is {stored.dtype[field]}")
-    return table
-
-
-def _texts(file: "h5py.File", name: str) -> list[bytes]:
-    import h5py
-
-    dataset = _dataset(file, name)
-    if len(dataset) and h5py.check_string_dtype(dataset.dtype) is None:  # old files write "none" as numbers
-        raise DataError(f"{name} is {dataset.dtype}, not text")
-    return list(dataset[:])
-
-
-def _lengths(frames: np.ndarray) -> Int64[np.ndarray, "frame"]:
-    """Instances in each frame; negative where a hostile file ends before it starts."""
-    start, end = (frames[f"instance_id_{side}"].astype(np.int64) for side in ("start", "end"))
-    return np.subtract(end, start, dtype=np.int64)
 
 
 def _frames_of(frames: np.ndarray, instances: np.ndarray, video: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -289,17 +228,8 @@ def _frames_of(frames: np.ndarray, instances: np.ndarray, video: int | None) -> 
         )
     if video is not None:
         frames = frames[frames["video"] == video]
-    if np.any(frames["instance_id_end"] > len(instances)) or np.any(
-        frames["frame_idx"] > np.iinfo(np.int64).max
-    ):
-        raise DataError("frames speak of instances that are not there")
     frames = frames[np.argsort(frames["frame_idx"], kind="stable")]
-    lengths = _lengths(frames)
-    if lengths.min(initial=0) < 0 or lengths.sum() > len(instances):
-        raise DataError("frames share instances")
-    ends = np.cumsum(lengths)
-    within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
-    return frames, np.repeat(frames["instance_id_start"].astype(np.int64), lengths) + within
+    return frames, rows_of(frames, len(instances))
 
 
 def _skeleton(metadata: dict[str, Any], instances: np.ndarray) -> Skeleton:
@@ -314,30 +244,22 @@ def _poses(file: "h5py.File", rows: np.ndarray, frame: np.ndarray, skeleton: Ske
     xy = np.full((len(rows), n_keypoints, 2), np.nan, np.float32)
     confidence = np.full((len(rows), n_keypoints), np.nan, np.float32)
     score = rows["score"].copy()
-    for kind, name, dtype in ((_USER, "points", _POINT), (_PREDICTED, "pred_points", _PREDICTED_POINT)):
+    for kind, name, dtype in ((USER, "points", POINT), (PREDICTED, "pred_points", PREDICTED_POINT)):
         mine = rows["instance_type"] == kind
-        points = _points(_load(file, name, dtype), rows[mine], n_keypoints)
+        points = points_of(load_table(file, name, dtype), rows[mine], n_keypoints)
         with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, no error
             found = np.stack([points["x"], points["y"]], axis=-1) - shift
             xy[mine] = np.where(points["visible"][..., None], found, np.nan)
             confidence[mine] = (
-                points["score"] if kind == _PREDICTED else np.where(points["visible"], 1, np.nan)
+                points["score"] if kind == PREDICTED else np.where(points["visible"], 1, np.nan)
             )
-    score[rows["instance_type"] == _USER] = 1
+    score[rows["instance_type"] == USER] = 1
     columns = {"track": rows["track"], "identity_score": rows["tracking_score"], "score": score}
     return Poses(skeleton, frame=frame, xy=xy, confidence=confidence, **columns)
 
 
-def _points(points: np.ndarray, rows: np.ndarray, n_keypoints: int) -> np.ndarray[Any, Any]:
-    start, end = rows["point_id_start"], rows["point_id_end"]
-    if np.any(end > len(points)) or np.any(start > end) or np.any(end - start != n_keypoints):
-        raise DataError("instances speak of points that are not there")
-    found: np.ndarray[Any, Any] = points[start.astype(np.int64)[:, None] + np.arange(n_keypoints)]
-    return found
-
-
 def _video_path(file: "h5py.File", frames: np.ndarray) -> str | None:
-    videos = _texts(file, "videos_json")
+    videos = texts(file, "videos_json")
     number = int(frames["video"][0]) if len(frames) else 0
     if number >= len(videos):
         return None

@@ -1,7 +1,18 @@
 """Frames in, frames out: video files and folders of images, read by blocks and written whole."""
 
 from ethopose.media.find import LABELLED, VIDEO_SUFFIXES, find_videos, open_video
+from ethopose.media.pictures import picture_size, read_pictures
 from ethopose.media.video import Block, Video
 from ethopose.media.writer import VideoWriter
 
-__all__ = ["LABELLED", "VIDEO_SUFFIXES", "Block", "Video", "VideoWriter", "find_videos", "open_video"]
+__all__ = [
+    "LABELLED",
+    "VIDEO_SUFFIXES",
+    "Block",
+    "Video",
+    "VideoWriter",
+    "find_videos",
+    "open_video",
+    "picture_size",
+    "read_pictures",
+]

@@ -66,12 +66,20 @@ class ImageFolder:
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"] | None:
     """An image file as upright RGB, its 16 bits scaled to 8, without alpha; None where it cannot be read."""
+    try:
+        return decode_image(path.read_bytes())
+    except OSError:
+        return None
+
+
+def decode_image(content: bytes) -> UInt8[np.ndarray, "height width 3"] | None:
+    """The content of an image file, as `read_image` gives it."""
     import cv2
 
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = np.frombuffer(content, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
-    except (OSError, cv2.error):
+    except cv2.error:
         return None
     return image
 
