@@ -21,6 +21,7 @@ import ethopose
 from ethopose.families import native
 from ethopose.media import open_video
 from ethopose.models.build import NetworkGraph, build
+from ethopose.models.heads.head import Truth
 from ethopose.models.preparation import fit
 from ethopose.models.spec import ModelSpec, Network, Part, Preparation, Stage
 from ethopose.testing import World, compare
@@ -112,11 +113,12 @@ def trained(pictures: torch.Tensor, places: torch.Tensor) -> NetworkGraph:
     recent = np.zeros(2)
     for step in range(STEPS):
         windows, xy = batch(pictures, places)
+        truth = Truth(xy, torch.full(xy.shape[:2], -1), (CROP, CROP))
         with torch.autocast("cpu", torch.bfloat16):  # twice as fast where the CPU computes in it
-            maps = graph(windows)
+            outputs = graph.outputs(windows.permute(0, 3, 1, 2).float() / 255)
         losses = [
-            weight * head.loss(output.float(), head.targets(xy, (CROP, CROP)))
-            for weight, head, output in zip(WEIGHTS, graph.heads, maps, strict=True)
+            weight * sum(head.losses(output, head.targets(truth)).values())
+            for weight, head, output in zip(WEIGHTS, graph.heads, outputs, strict=True)
         ]
         optimiser.zero_grad()
         torch.stack(losses).sum().backward()

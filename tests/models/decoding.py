@@ -16,19 +16,19 @@ THRESHOLD = 0.2
 def peaks_of(maps: np.ndarray, *, stride: int = 1, **options: object) -> Arrays:
     """What a confidence head finds in maps (batch keypoint height width)."""
     head = ConfidenceMap({stride: 1}, keypoints=maps.shape[1], stride=stride, **options)
-    return _plain(head.decode(torch.from_numpy(maps), {}))
+    return _plain(head.decode({"maps": torch.from_numpy(maps)}, {}))
 
 
 def lines_of(fields: np.ndarray, found: Arrays, edges: list, stride: int, **options: object) -> Arrays:
     """`found` with the score of every line between its peaks."""
     head = PartAffinity({stride: 1}, edges=edges, stride=stride, **options)
-    return found | _plain(head.decode(torch.from_numpy(fields), _tensors(found)))
+    return found | _plain(head.decode({"fields": torch.from_numpy(fields)}, _tensors(found)))
 
 
 def classes_of(maps: np.ndarray, found: Arrays, stride: int) -> Arrays:
     """`found` with the probability of each class at its peaks."""
     head = ClassMap({stride: 1}, classes=maps.shape[1], stride=stride)
-    return found | _plain(head.decode(torch.from_numpy(maps), _tensors(found)))
+    return found | _plain(head.decode({"classes": torch.from_numpy(maps)}, _tensors(found)))
 
 
 def context(batch: int = 1, threshold: float = THRESHOLD, limit: int | None = None) -> Context:

@@ -43,7 +43,9 @@ def test_gray_is_that_of_the_peer(golden, image):
 @pytest.mark.parametrize("size", [16, 17])
 def test_crops_are_those_of_the_peer(golden, size):
     images = np.moveaxis(golden["crop_img"], 1, -1)
-    windows, corner = crop(images, golden["crop_sample"], golden["crop_centroids"], (size, size))
+    windows, corner = crop(
+        images, golden["crop_sample"], golden["crop_centroids"], Preparation(crop=(size, size))
+    )
     np.testing.assert_array_equal(windows, np.moveaxis(golden[f"crop{size}_out"], 1, -1))
     np.testing.assert_array_equal(corner, golden[f"crop{size}_bboxes"][:, 0])
 
@@ -51,7 +53,7 @@ def test_crops_are_those_of_the_peer(golden, size):
 @pytest.mark.parametrize("size", CROP_SIZES)
 def test_windows_over_the_border_are_those_of_the_peer(recorded, size):
     images, places, image = windows()
-    cut, corner = crop(images[..., None], image, places, size)
+    cut, corner = crop(images[..., None], image, places, Preparation(crop=size))
     name = f"{size[0]} {size[1]}"
     np.testing.assert_array_equal(cut[..., 0], recorded[f"window {name}"])
     np.testing.assert_array_equal(corner, recorded[f"corner {name}"])

@@ -86,7 +86,7 @@ def test_a_widened_stage_has_room_for_more_peaks(told):
     narrow = stage(head=Part(name="confidence_map", options={**MAPS.options, **told}))
     maps = torch.rand(1, 2, 80, 80)
     graphs = build(narrow), build_wide(narrow)
-    kept, more = (graph.heads[0].decode(maps, {})["value"].shape[-1] for graph in graphs)
+    kept, more = (graph.heads[0].decode({"maps": maps}, {})["value"].shape[-1] for graph in graphs)
     assert more > kept
     assert graphs[0].state_dict().keys() == graphs[1].state_dict().keys()
 
@@ -116,4 +116,4 @@ def lively(graph: NetworkGraph) -> NetworkGraph:
 
 
 def heads_of(graph: NetworkGraph, image: torch.Tensor) -> torch.Tensor:
-    return graph.heads[0](graph.backbone(image))
+    return graph.heads[0](graph.backbone(image))["maps"]

@@ -1,6 +1,7 @@
 """Every option of `predict` changes what is made or told, or is an error: none is taken and forgotten."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -154,6 +155,20 @@ def test_overwrite_is_needed_to_replace(predict):
     words = ("--peak-threshold", "0.5")
     assert predict(*words)[0].code == 1
     assert predict(*words, "--overwrite")[0].code == 0
+
+
+def test_trust_code_runs_the_code_that_a_model_brings(ethopose_says, clip, tiny, tmp_path):
+    folder = tmp_path / "mice"
+    shutil.copytree(tiny("centroid"), folder)
+    (folder / "parts.py").write_text(f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
+    (folder / "model.yaml").write_text((folder / "model.yaml").read_text() + "plugins: [parts.py]\n")
+    line = ["predict", clip, "-m", folder, "-o", tmp_path / "r", "-b", BATCH]
+    refused = ethopose_says(*line)
+    assert refused.code == 2
+    assert "parts.py" in refused.err
+    assert not (tmp_path / "ran").exists()
+    assert ethopose_says(*line, "--trust-code").code == 0
+    assert (tmp_path / "ran").exists()
 
 
 def test_profile_prints_where_the_time_went(predict):

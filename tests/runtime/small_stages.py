@@ -26,6 +26,27 @@ def maps_head(**options: object) -> Part:
 
 def stage(heads: Sequence[Part], grouping: str, *, unet: dict = UNET, **options: object) -> Stage:
     network = Network(in_channels=1, backbone=Part(name="unet", options=unet), heads=tuple(heads))
+    return with_network(network, grouping, **options)
+
+
+TIMM = Part(name="timm", options={"model": "mobilenetv4_conv_small", "max_stride": 8})
+
+
+def light(head: str, *, backbone: Part | None = None, norm: str = "batch", **options: object) -> Stage:
+    """A light encoder and decoder under one head for one animal."""
+    nano = Part(name="nano", options={"width": 8, "max_stride": 16, "norm": norm})
+    return with_network(
+        Network(
+            in_channels=1,
+            backbone=backbone or nano,
+            neck=Part(name="fpn", options={"width": 8, "stride": STRIDE, "norm": norm}),
+            heads=(Part(name=head, options={"keypoints": 3, **options}),),
+        ),
+        "one_each",
+    )
+
+
+def with_network(network: Network, grouping: str, **options: object) -> Stage:
     return Stage(
         preparation=Preparation(pad_to=8),
         network=network,
@@ -51,6 +72,12 @@ KINDS = {
         [maps_head(peaks_kept=16), Part(name="class_map", options={"classes": 2, "stride": STRIDE})],
         "class_map",
     ),
+    "centroid, offset": stage([maps_head(keypoints=1, refinement="offset")], "one_per_peak"),
+    "centroid, gaussian": stage([maps_head(keypoints=1, refinement="gaussian")], "one_per_peak"),
+    "single, probability": light("probability_map", stride=STRIDE),
+    "single, probability, by groups": light("probability_map", stride=STRIDE, norm="group"),
+    "single, probability, of timm": light("probability_map", stride=STRIDE, backbone=TIMM),
+    "single, simcc": light("simcc", size=SHAPE[1:3]),
     "class vector": stage(
         [maps_head(single=True), Part(name="class_vector", options={"classes": 2, "layers": 2, "units": 5})],
         "class_vector",
@@ -75,17 +102,9 @@ def compiled(stage: Stage, runtime: str, *, shape: Shape = SHAPE, precision: str
 
 
 def map_shapes(stage: Stage, shape: Shape = SHAPE) -> list[tuple[int, ...]]:
-    """Of each head's output."""
-    batch, height, width, _ = shape
-    sizes: list[tuple[int, ...]] = []
-    for head in stage.network.heads:
-        told = head.options
-        channels = told.get("keypoints") or told.get("classes") or 2 * len(told["edges"])
-        if head.name == "class_vector":
-            sizes.append((batch, channels))
-        else:
-            sizes.append((batch, channels, height // told["stride"], width // told["stride"]))
-    return sizes
+    """Of each output of each head."""
+    with torch.no_grad():
+        return [tuple(map_.shape) for map_ in build(stage)(torch.zeros(shape, dtype=torch.uint8))]
 
 
 def plain(maps: Sequence[object]) -> list[np.ndarray]:
@@ -96,17 +115,26 @@ def plain(maps: Sequence[object]) -> list[np.ndarray]:
 def maps_by_chance(stage: Stage, seed: int) -> list[np.ndarray]:
     """Outputs such as trained heads give: a few peaks on low noise, unit fields, probabilities."""
     chance = np.random.default_rng(seed)
-    maps = []
-    for head, size in zip(stage.network.heads, map_shapes(stage), strict=True):
-        if head.name == "confidence_map":
-            maps.append(_bumps(size, chance))
-        elif head.name == "part_affinity":
-            angle = chance.uniform(0, 2 * np.pi, (size[0], size[1] // 2, 1, *size[2:]))
-            maps.append(np.concatenate((np.cos(angle), np.sin(angle)), 2).reshape(size))
-        else:
-            maps.append(chance.dirichlet(np.ones(size[1]), size[:1] + size[2:]))
-            maps[-1] = np.moveaxis(maps[-1], -1, 1)
+    names = [name.partition(".")[2] for name in build(stage).names]
+    maps = [BY_CHANCE[name](size, chance) for name, size in zip(names, map_shapes(stage), strict=True)]
     return [np.ascontiguousarray(array, np.float32) for array in maps]
+
+
+def _classes(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
+    return np.moveaxis(chance.dirichlet(np.ones(size[1]), size[:1] + size[2:]), -1, 1)
+
+
+def _fields(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
+    angle = chance.uniform(0, 2 * np.pi, (size[0], size[1] // 2, 1, *size[2:]))
+    return np.concatenate((np.cos(angle), np.sin(angle)), 2).reshape(size)
+
+
+def _logits(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
+    return 9 * _bumps(size, chance)
+
+
+def _line(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
+    return _logits((*size[:2], 1, size[2]), chance)[:, :, 0]
 
 
 def _bumps(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
@@ -118,6 +146,18 @@ def _bumps(size: tuple[int, ...], chance: np.random.Generator) -> np.ndarray:
             distance = (rows - row) ** 2 + (columns - column) ** 2
             maps[place] = np.maximum(maps[place], chance.uniform(0.4, 1) * np.exp(-distance / 3))
     return maps
+
+
+BY_CHANCE = {
+    "maps": _bumps,
+    "offsets": lambda size, chance: chance.uniform(-0.5, 0.5, size),
+    "fields": _fields,
+    "classes": _classes,
+    "logits": _logits,
+    "visible": lambda size, chance: chance.normal(3, 1, size),
+    "x": _line,
+    "y": _line,
+}
 
 
 def decode(stage: CompiledStage, maps: Sequence[np.ndarray], *, wide: bool = False) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer import Option
 
-from ethopose.cli import convert, demo, doctor, info, predict, render
+from ethopose.cli import convert, demo, doctor, evaluate, info, models, predict, render, train
 from ethopose.cli.screen import Screen, start_logging
 from ethopose.core import EthoposeError, ExitCode, UsageError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, predict, render, convert, info, doctor):
+for command in (demo, train, evaluate, predict, render, convert, info, models, doctor):
     command.add_to(app)
 
 FLAGS = ("--debug", "--json", "--verbose", "--quiet", "--version")

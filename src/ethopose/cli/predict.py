@@ -55,6 +55,9 @@ def predict(
         Option(help="Also write: slp, csv, none; repeat for several. As the model's own tool if left out."),
     ] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
+    trust_code: Annotated[
+        bool, Option("--trust-code", help="Run the code that the model folder brings; look at it first.")
+    ] = False,
     strict: Annotated[bool, Option("--strict", help="Exit 3 for any frame that cannot be read.")] = False,
     profile: Annotated[bool, Option("--profile", help="Print where the time went.")] = False,
 ) -> int:
@@ -77,6 +80,7 @@ def predict(
         precision=precision,
         format=tuple(format) if format else None,
         overwrite=overwrite,
+        trust_code=trust_code,
         strict=strict,
     )
     with screen.progress() as bar:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ethopose.core import ModelError, UsageError
 from ethopose.families import native, sleap_nn
 from ethopose.families.model import Family, Model
+from ethopose.models.plugins import load_plugin
 
 FAMILIES = (
     Family("ethopose", native.recognises, native.read),
@@ -17,15 +18,17 @@ FAMILIES = (
 __all__ = ["FAMILIES", "Family", "Model", "family_of", "load"]
 
 
-def load(model: str | Path | Sequence[str | Path], *, alone: bool = False) -> Model:
+def load(model: str | Path | Sequence[str | Path], *, alone: bool = False, trust_code: bool = False) -> Model:
     """The model in a folder, or in the two folders of a top-down pair in any order.
 
-    A file of a model folder (a checkpoint, a configuration) stands for its folder. `alone` allows a
-    model that reads crops without the one that finds them, for looking at.
+    A file of a model folder (a checkpoint, a configuration) stands for its folder. `alone` is for looking
+    at: a model that reads crops without the one that finds them, and code that lies in a folder left
+    alone. `trust_code` runs that code.
 
     Raises:
         ModelError: there is no folder, or nothing in it is known.
-        UsageError: two folders that form no pair, or the second of a pair by itself.
+        UsageError: two folders that form no pair, or the second of a pair by itself; or code of a model's
+            own that nobody said to trust.
     """
     given = [model] if isinstance(model, str | Path) else list(model)
     folders = [_folder(Path(path)) for path in given]
@@ -35,13 +38,27 @@ def load(model: str | Path | Sequence[str | Path], *, alone: bool = False) -> Mo
     if len(families) > 1:
         raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(folders))
     found = next(iter(families.values())).read(folders)
-    if found.spec.stages[0].preparation.crop and not alone:
+    if alone:
+        return found
+    if found.spec.stages[0].preparation.crop:
         raise UsageError(
             f"a {found.spec.kind} model reads crops and needs to be told where the animals are",
             where=folders[0],
             fix=f"give its centroid model as well: -m CENTROID -m {folders[0].name}",
         )
+    _load_code(found, trusted=trust_code)
     return found
+
+
+def _load_code(model: Model, *, trusted: bool) -> None:
+    if model.spec.plugins and not trusted:
+        raise UsageError(
+            f"this model brings code of its own ({', '.join(model.spec.plugins)})",
+            where=model.paths[0],
+            fix="look at it, then --trust-code",
+        )
+    for name in model.spec.plugins:
+        load_plugin(model.paths[0] / name)
 
 
 def family_of(folder: Path) -> Family:

@@ -39,27 +39,58 @@ def read(folders: Sequence[Path]) -> Model:
         raise ModelError(f"{place}: {first['msg']}", where=folder / SPEC) from None
     except DataError as error:
         raise ModelError(f"skeleton: {error.what}", where=folder / SPEC) from None
-    digest = spec.digest(file_digest(folder / WEIGHTS))
+    files = (folder / WEIGHTS, *(_plugin(folder, name) for name in spec.plugins))
+    digest = spec.digest(*(file_digest(file) for file in files))
     return Model(spec, digest, (folder,), lambda stage: _weights(folder / WEIGHTS, stage))
 
 
-def write(folder: Path, spec: ModelSpec, weights: Sequence[Mapping[str, Tensor]]) -> None:
-    """A model folder; `weights` holds a state for each stage. Stored in half precision, read as fp32."""
-    from safetensors.torch import save
+def write(
+    folder: Path,
+    spec: ModelSpec,
+    weights: Sequence[Mapping[str, Tensor]],
+    *,
+    plugins: Sequence[Path] = (),
+    half: bool = True,
+) -> None:
+    """A model folder; `weights` holds a state for each stage, stored in half precision or as they are.
 
+    `plugins` are the files that the spec names, whose code makes parts of the model; copies of them go along.
+
+    Raises:
+        UsageError: the spec names other plugins, or two have one name.
+    """
+    code = {file.name: file.read_bytes() for file in plugins}
+    if list(spec.plugins) != list(code) or len(code) < len(plugins):
+        raise UsageError(f"the spec names the plugins {spec.plugins}, given are {[*map(str, plugins)]}")
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        f"{stage}.{name}": tensor.half().contiguous()
-        for stage, state in enumerate(weights)
-        for name, tensor in state.items()
-    }
+    for name, content in code.items():
+        with replacing(folder / name) as file:
+            file.write(content)
     with replacing(folder / WEIGHTS) as file:
-        file.write(save(tensors))
+        file.write(packed(weights, half=half))
     text = yaml.safe_dump(
         spec.model_dump(mode="json", exclude_defaults=True, exclude={"name"}), sort_keys=False
     )
     with replacing(folder / SPEC) as file:
         file.write(text.encode())
+
+
+def packed(weights: Sequence[Mapping[str, Tensor]], *, half: bool) -> bytes:
+    """States of all stages as the bytes of a `.safetensors` file."""
+    from safetensors.torch import save
+
+    tensors = {
+        f"{stage}.{name}": (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+        for stage, state in enumerate(weights)
+        for name, tensor in state.items()
+    }
+    return bytes(save(tensors))
+
+
+def _plugin(folder: Path, name: str) -> Path:
+    if (folder / name).resolve().parent != folder.resolve():
+        raise ModelError("a link that leads out of the model folder", where=folder / name)
+    return folder / name
 
 
 def _weights(path: Path, stage: int) -> dict[str, Tensor]:
@@ -74,7 +105,7 @@ def _weights(path: Path, stage: int) -> dict[str, Tensor]:
     if not any(name.startswith(prefix) for name in tensors):
         raise ModelError(f"no weights of stage {stage}", where=path)
     return {
-        name.removeprefix(prefix): tensor.float()
+        name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from ethopose.core import ModelError, SpecError
 from ethopose.models.backbones import BACKBONES
 from ethopose.models.heads import HEADS
-from ethopose.models.heads.head import Found, Head
+from ethopose.models.heads.head import Found, Head, Outputs
+from ethopose.models.necks import NECKS
 from ethopose.models.spec import Network, Stage
 
 WIDER = 8
 
 
 class NetworkGraph(nn.Module):
-    """Graph 1: prepared uint8 pictures in, one raw map a head out. May run in low precision."""
+    """Graph 1: prepared uint8 pictures in, the heads' raw maps (`names`) out. May run in low precision."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -26,17 +27,29 @@ class NetworkGraph(nn.Module):
         options = network.backbone.options
         self.backbone = BACKBONES.build(network.backbone.name, in_channels=network.in_channels, **options)
         channels = self.backbone.channels
+        self.neck = None
+        if network.neck is not None:
+            self.neck = NECKS.build(network.neck.name, channels, **network.neck.options)
+            channels = self.neck.channels
         for head in network.heads:
             if head.options.get("stride", max(channels)) not in channels:
-                strides = f"stride {head.options['stride']}; the backbone gives {sorted(channels)}"
+                strides = f"stride {head.options['stride']}; there are {sorted(channels)}"
                 raise SpecError(f"the head {head.name} reads features of {strides}")
-        self.heads = nn.ModuleList(HEADS.build(h.name, channels, **h.options) for h in network.heads)
+        heads = [HEADS.build(head.name, channels, **head.options) for head in network.heads]
+        self.names = tuple(f"{index}.{name}" for index, head in enumerate(heads) for name in head.outputs)
+        self.heads = nn.ModuleList(heads)
 
     def forward(self, pictures: UInt8[Tensor, "batch height width channel"]) -> tuple[Tensor, ...]:
-        """Each head's output."""
+        """Each head's outputs, one after the other."""
         image = pictures.permute(0, 3, 1, 2).float() / 255
+        return tuple(output for outputs in self.outputs(image) for output in outputs.values())
+
+    def outputs(self, image: Float[Tensor, "batch channel height width"]) -> list[Outputs]:
+        """Each head's outputs by name, of pictures from 0 to 1."""
         features = self.backbone(_as_channels(image, self.in_channels))
-        return tuple(head(features) for head in self.heads)
+        if self.neck is not None:
+            features = self.neck(features)
+        return [head(features) for head in self.heads]
 
 
 class DecodeGraph(nn.Module):
@@ -50,8 +63,10 @@ class DecodeGraph(nn.Module):
     def forward(self, *maps: Tensor) -> tuple[Tensor, ...]:
         """What the heads found, one after the other."""
         found: Found = {}
-        for head, output in zip(self.decoders, maps, strict=True):
-            found |= head.decode(output.float(), found)
+        waiting = iter(maps)
+        for head in self.decoders:
+            outputs = {name: next(waiting).float() for name in head.outputs}
+            found |= head.decode(outputs, found)
         return tuple(found[name] for name in self.names)
 
 

@@ -44,24 +44,41 @@ def to_pictures(images: Images, preparation: Preparation) -> Images:
     """Scale and padding: the last steps, for fitted frames or for crops of them."""
     if preparation.scale != 1:
         height, width = images.shape[1:3]
-        images = resize(images, int(height * preparation.scale), int(width * preparation.scale))
+        if preparation.exact:
+            scale = preparation.scale
+            images = resize(images, math.ceil(height * scale), math.ceil(width * scale), scale)
+        else:
+            images = resize(images, int(height * preparation.scale), int(width * preparation.scale))
     multiple = preparation.pad_to
     height, width = (math.ceil(size / multiple) * multiple for size in images.shape[1:3])
     return pad(images, height, width)
+
+
+def unscaled(xy: Float32[np.ndarray, "*any 2"], preparation: Preparation) -> Float32[np.ndarray, "*any 2"]:
+    """Pixels of pictures as pixels of the fitted frames, or crops, that they were scaled from."""
+    scale, half = np.float32(preparation.scale), np.float32(0.5 if preparation.exact else 0)
+    return (xy + half) / scale - half
+
+
+def scaled(xy: Float32[np.ndarray, "*any 2"], preparation: Preparation) -> Float32[np.ndarray, "*any 2"]:
+    """The way back: pixels of fitted frames as pixels of the pictures scaled from them."""
+    scale, half = np.float32(preparation.scale), np.float32(0.5 if preparation.exact else 0)
+    return (xy + half) * scale - half
 
 
 def crop(
     images: Images,
     image: Int64[np.ndarray, "crop"],
     centroid: Float32[np.ndarray, "crop 2"],
-    size: tuple[int, int],
+    preparation: Preparation,
 ) -> tuple[Images, Float32[np.ndarray, "crop 2"]]:
-    """Windows of `size` (height, width) px around centroids of fitted frames, zero outside.
+    """Windows of `preparation.crop` (height, width) px around centroids of fitted frames, zero outside.
 
-    Returns the windows and the top left corners that keypoints are counted from. Those are not
-    rounded while the windows are, by up to 1 px: sleap-nn 0.3.5 does so and its results hold it.
+    Returns the windows and the top left corners that keypoints are counted from. Unless the preparation
+    is exact those are not rounded while the windows are, by up to 1 px: sleap-nn 0.3.5 does so and its
+    results hold it.
     """
-    height, width = size
+    height, width = preparation.crop or images.shape[1:3]
     corner = centroid - np.array((width, height), np.float32) / 2 + np.float32(0.5)
     half = np.array((width // 2, height // 2), np.float32)
     left_top = np.trunc(corner + half).astype(np.int64) - half.astype(np.int64)
@@ -71,7 +88,7 @@ def crop(
         columns = slice(max(left, 0), max(min(left + width, images.shape[2]), 0))
         seen = images[source, rows, columns]
         window[rows.start - top :, columns.start - left :][: seen.shape[0], : seen.shape[1]] = seen
-    return windows, corner
+    return windows, left_top.astype(np.float32) if preparation.exact else corner
 
 
 def pad(images: Images, height: int, width: int) -> Images:
@@ -82,25 +99,28 @@ def pad(images: Images, height: int, width: int) -> Images:
     return np.pad(images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
 
 
-def resize(images: Images, height: int, width: int) -> Images:
+def resize(images: Images, height: int, width: int, scale: float | None = None) -> Images:
     """Bilinear with antialiasing, by axis in fixed-point arithmetic, width first.
 
-    Equal to the bit to torchvision's `resize(antialias=True)` on uint8 on a CPU (2.13), which ports
-    Pillow's resampling.
+    `scale` is that of the new size over the old, unless given. Without it, equal to the bit to
+    torchvision's `resize(antialias=True)` on uint8 on a CPU (2.13), which ports Pillow's resampling.
     """
-    if width != images.shape[2]:
-        images = _resample_columns(images, *_taps(images.shape[2], width))
-    if height != images.shape[1]:
-        images = _resample_rows(images, *_taps(images.shape[1], height))
+    step_x, step_y = (
+        (images.shape[2] / width, images.shape[1] / height) if scale is None else (1 / scale,) * 2
+    )
+    if width != images.shape[2] or step_x != 1:
+        images = _resample_columns(images, *_taps(images.shape[2], width, step_x))
+    if height != images.shape[1] or step_y != 1:
+        images = _resample_rows(images, *_taps(images.shape[1], height, step_y))
     return images
 
 
 @lru_cache(maxsize=64)
-def _taps(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """For each new cell the first cell it reads and its integer weights; and their binary digits."""
-    scale = size / new_size
-    support = max(scale, 1.0)
-    centre = scale * (np.arange(new_size) + 0.5)
+def _taps(size: int, new_size: int, step: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """For each new cell, `step` old ones wide, the first cell it reads and its integer weights; and their
+    binary digits."""
+    support = max(step, 1.0)
+    centre = step * (np.arange(new_size) + 0.5)
     first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
     last = np.minimum((centre + support + 0.5).astype(np.int64), size)
     cell = first[:, None] + np.arange((last - first).max())

@@ -22,7 +22,8 @@ class Registry(dict[str, Callable[..., Part]], Generic[Part]):
     def add(self, name: str) -> Callable[[Builder], Builder]:
         """A decorator that enters a class or function under `name`."""
         if name in self:
-            raise SpecError(f"there is a {self.kind} named {name!r} already")
+            what = f"there is a {self.kind} named {name!r} already"
+            raise SpecError(what, fix="choose another name, or start Python anew to load its new version")
 
         def enter(builder: Builder) -> Builder:
             self[name] = builder  # type: ignore[assignment]

@@ -7,7 +7,7 @@ translated into one by its family.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,15 +42,20 @@ class Preparation(Frozen):
     crop: tuple[int, int] | None = None
     """(height, width) of the window cut around each centroid from the fitted frame."""
     scale: float = 1.0
+    exact: bool = False
+    """Whether coordinates follow the pixels: scaling is by just `scale` and keeps the picture's edges in
+    place, x' = (x + 0.5) scale - 0.5, and crops are counted from the pixel where they were cut. If not,
+    sleap-nn's arithmetic (0.3.5): x' = x scale whatever whole size results, and crops up to 1 px off."""
     pad_to: int = 1
     """Zeros at the bottom and right up to a multiple of this."""
 
 
 class Network(Frozen):
-    """Layers: what reads the picture, and what reads its features. Outputs stand in the heads' order."""
+    """Layers: what reads the picture, what mends its features, and what reads them, in order."""
 
     in_channels: Literal[1, 3]
     backbone: Part
+    neck: Part | None = None
     heads: tuple[Part, ...]
 
 
@@ -78,6 +83,8 @@ class ModelSpec(Frozen):
     """Where the model's own tool puts the centre of the top left pixel: 0, or 0.5."""
     result_format: str | None = None
     """The file that the model's own tool would have written, by its name in `ethopose.formats`."""
+    plugins: tuple[Annotated[str, Field(pattern=r"^[^/\\]+\.py$")], ...] = ()
+    """Files in the model's folder whose code makes parts of it (`ethopose.models.plugins`)."""
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     def digest(self, *weights: str) -> str:

@@ -52,6 +52,8 @@ class Options:
     """Files to write besides the result, `none` or names; None: what the model's own tool would write."""
     overwrite: bool = False
     """Replace what is there."""
+    trust_code: bool = False
+    """Run the code that a model folder brings: parts of its network that are not ethopose's own."""
     strict: bool = False
     """Call any frame that cannot be read a loss, not only more than one in a thousand."""
 

@@ -12,7 +12,7 @@ from ethopose.core import Poses
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
-from ethopose.models.preparation import Fitted, Images, crop, fit, to_pictures
+from ethopose.models.preparation import Fitted, Images, crop, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.profile import Profile
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
@@ -54,7 +54,7 @@ class Predictor:
             frames = np.arange(len(block))
             context = Context(first.stage.peak_threshold, self.limit, frames)
             instances = _in_frame(first.grouping(found, context), first.stage, fitted)
-        left_out: np.ndarray = np.any(found["next_value"] > first.stage.peak_threshold, axis=-1)
+        left_out = _overflown(found, first.stage.peak_threshold, len(block))
         if len(self._stages) == 2:
             if self._stages[1].stage.preparation.color != first.stage.preparation.color:
                 fitted = fit(block.image, self._stages[1].stage.preparation)
@@ -65,19 +65,16 @@ class Predictor:
         if not len(centroids.frame):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
-        size = second.stage.preparation.crop
-        assert size is not None  # a second stage has one: `families` sees to it
         with profile.during("preparation"):
             centre = centroids.xy[:, 0] * fitted.ratio
-            windows, corner = crop(fitted.images, centroids.frame, centre, size)
+            windows, corner = crop(fitted.images, centroids.frame, centre, second.stage.preparation)
             pictures = to_pictures(windows, second.stage.preparation)
         found = second.found(pictures, CROPS_AT_ONCE, profile)
         with profile.during("grouping"):
             context = Context(second.stage.peak_threshold, None, centroids.frame, centroids.score)
             instances = second.grouping(found, context)
-            scale = np.float32(second.stage.preparation.scale)
-            xy = (instances.xy / scale + corner[instances.picture][:, None]) / fitted.ratio
-            return replace(instances, xy=xy)
+            xy = unscaled(instances.xy, second.stage.preparation)
+            return replace(instances, xy=(xy + corner[instances.picture][:, None]) / fitted.ratio)
 
     def _poses(self, instances: Instances, block: Block) -> Poses:
         seen = instances[block.status[instances.frame] == 0]  # a frame that cannot be read is all zeros
@@ -114,7 +111,7 @@ class _Runner:
                 maps = compiled.network(_filled(pieces, batch))
             with profile.during("decoding"):
                 found = compiled.decode(maps)
-                if np.any(found["next_value"] > self.stage.peak_threshold):
+                if np.any(_overflown(found, self.stage.peak_threshold, batch)):
                     found = compiled.decode(maps, wide=True)
             parts.append({name: array[: len(pieces)] for name, array in found.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -130,7 +127,15 @@ class _Runner:
 
 def _in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:
     """Coordinates of pictures as pixels of the frame; divided in this order, as sleap-nn 0.3.5 does."""
-    return replace(instances, xy=instances.xy / np.float32(stage.preparation.scale) / fitted.ratio)
+    return replace(instances, xy=unscaled(instances.xy, stage.preparation) / fitted.ratio)
+
+
+def _overflown(found: Arrays, threshold: float, pictures: int) -> np.ndarray:
+    """Which pictures have more peaks above the threshold than were kept; heads of one peak tell of none."""
+    if "next_value" not in found:
+        return np.zeros(pictures, bool)
+    overflown: np.ndarray = np.any(found["next_value"] > threshold, axis=-1)
+    return overflown
 
 
 def _batches(pictures: Images, size: int) -> Iterator[Images]:

@@ -57,7 +57,7 @@ def predict_all(
     paths = find_videos(videos)
     formats_named(options.format, None)
     compute = resolve(options.compute)
-    loaded = model if isinstance(model, Model) else load(model)
+    loaded = model if isinstance(model, Model) else load(model, trust_code=options.trust_code)
     predictor = Predictor(loaded, compute, threshold=options.peak_threshold, limit=options.max_instances)
     several = paths != [Path(video) for video in videos] or len(paths) > 1
     places = _places(paths, loaded, options, several=several)

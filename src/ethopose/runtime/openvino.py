@@ -131,7 +131,7 @@ def _convert(source: StageSource, shape: Shape, what: str, folder: Path) -> None
     pictures = torch.zeros(shape, dtype=torch.uint8)
     if what == "network":
         graph = build_trained(source.stage, source.weights())
-        _save(graph, (pictures,), tuple(f"map{index}" for index in range(len(graph.heads))), folder / GRAPH)
+        _save(graph, (pictures,), graph.names, folder / GRAPH)
         return
     graph = build(source.stage)
     with torch.no_grad():

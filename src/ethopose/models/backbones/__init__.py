@@ -1,6 +1,8 @@
 """The backbones that a spec can name. A backbone is an image in, features by stride out."""
 
+from ethopose.models.backbones.nano import Nano
+from ethopose.models.backbones.timm import Timm
 from ethopose.models.backbones.unet import UNet
 from ethopose.models.registry import Registry
 
-BACKBONES = Registry("backbone", {"unet": UNet})
+BACKBONES = Registry("backbone", {"nano": Nano, "unet": UNet, "timm": Timm})

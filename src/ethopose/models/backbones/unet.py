@@ -13,10 +13,12 @@ from ethopose.core import SpecError
 
 
 class UNet(nn.Module):
-    """Features at every stride of the decoder, and of the middle block at the deepest.
+    """Features at every stride of the decoder down from `max_stride` to `output_stride`.
 
-    A level k has int(filters * filters_rate**k) channels. A stem halves the picture with wide
-    kernels before the encoder starts. `channels` maps each stride that `forward` returns to its
+    A level k has int(`filters` * `filters_rate`**k) channels and `convs_per_block` convolutions with kernels
+    of `kernel_size`. A stem halves the picture with wide kernels down to `stem_stride` before the encoder
+    starts. The decoder grows by bilinear interpolation with `up_interpolate`, else by transposed
+    convolutions. `channels` maps each stride that `forward` returns to its
     number of channels; `middle_stride` is the deepest of them.
 
     Source of the layout: sleap-nn 0.3.5, the `unet` backbone.

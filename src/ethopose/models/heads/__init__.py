@@ -1,6 +1,6 @@
-"""The heads that a spec can name: one file a head, with layers and dense decode.
+"""The heads that a spec can name: one file a head, with layers, targets, losses and dense decode.
 
-A head reads features by stride and gives one map (or vector). Its `decode` adds arrays of fixed
+A head reads features by stride and gives maps or vectors by name. Its `decode` adds arrays of fixed
 size, by name, to what earlier heads of the stage found; `Found` says what each is.
 """
 
@@ -8,11 +8,15 @@ from ethopose.models.heads.class_map import ClassMap
 from ethopose.models.heads.class_vector import ClassVector
 from ethopose.models.heads.confidence_map import ConfidenceMap
 from ethopose.models.heads.part_affinity import PartAffinity
+from ethopose.models.heads.probability_map import ProbabilityMap
+from ethopose.models.heads.simcc import SimCC
 from ethopose.models.registry import Registry
 
 HEADS = Registry(
     "head",
     {
+        "probability_map": ProbabilityMap,
+        "simcc": SimCC,
         "confidence_map": ConfidenceMap,
         "part_affinity": PartAffinity,
         "class_map": ClassMap,

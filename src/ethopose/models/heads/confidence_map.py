@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ethopose.core import SpecError
 from ethopose.models.heads import peaks
-from ethopose.models.heads.head import Found
+from ethopose.models.heads.grid import steps
+from ethopose.models.heads.head import Found, Outputs, Truth
+from ethopose.models.losses import Criteria
+
+REFINEMENTS = ("integral", "gaussian", "offset", "none")
+
+EMPTY = -4.6  # a logit: maps begin as nearly empty as they are, at 0.01 (Lin et al. 2017, focal loss)
 
 
 class ConfidenceMap(nn.Module):
-    """Gaussian peaks at the keypoints; the decode finds the highest or all of them.
+    """Gaussian peaks of `sigma` cells at the keypoints; the decode finds all of them, or the highest.
 
-    `peaks_kept` is how many local maxima are kept a keypoint; 1 with `single` takes each map's
-    maximum instead. Refinement is `integral` or `none`.
+    `peaks_kept` is how many local maxima are kept a keypoint; `single` takes each map's maximum instead.
+    `sigmoid` keeps maps between 0 and 1. `refinement` places a peak between cells, by the `patch` x `patch`
+    of them around it: integral (their centre of mass), gaussian (that of the Gaussian that fits them), none;
+    or by offset, a second output: how far the keypoint is from each cell, in strides.
     """
 
     finds = ("xy", "value", "next_value")
@@ -32,22 +39,39 @@ class ConfidenceMap(nn.Module):
         peaks_kept: int = 32,
         refinement: str = "integral",
         patch: int = 5,
+        loss: dict[str, str] | None = None,
+        weight: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
-        if refinement not in ("integral", "none"):
-            raise SpecError(f"no refinement is named {refinement!r}", fix="choose integral or none")
+        if refinement not in REFINEMENTS:
+            what = f"no refinement is named {refinement!r}"
+            raise SpecError(what, fix=f"choose {', '.join(REFINEMENTS)}")
         self.stride, self.sigma, self.single = stride, sigma, single
         self.peaks_kept, self.refinement, self.patch = peaks_kept, refinement, patch
         self.layer = nn.Conv2d(channels[stride], keypoints, 1)
-        self.activation = nn.Sigmoid() if sigmoid else nn.Identity()
+        self.activation: nn.Module = nn.Identity()
+        if sigmoid:
+            self.activation = nn.Sigmoid()
+            nn.init.normal_(self.layer.weight, std=0.001)
+            nn.init.constant_(self.layer.bias, EMPTY)  # type: ignore[arg-type]  # it has one
+        own = {"maps": ("focal" if sigmoid else "mse", 1.0)}
+        self.offsets = None
+        if refinement == "offset":
+            self.offsets = nn.Conv2d(channels[stride], 2 * keypoints, 1)
+            own["offsets"] = "huber", 0.05
+        self.outputs = tuple(own)
+        self.losses = Criteria(own, loss, weight)
 
-    def forward(self, features: dict[int, Tensor]) -> Float[Tensor, "batch keypoint height width"]:
-        """Confidence maps."""
-        maps: Tensor = self.activation(self.layer(features[self.stride]))
-        return maps
+    def forward(self, features: dict[int, Tensor]) -> Outputs:
+        """maps (batch keypoint height width); offsets (batch 2*keypoint height width), x before y."""
+        outputs = {"maps": self.activation(self.layer(features[self.stride]).float())}
+        if self.offsets is not None:
+            outputs["offsets"] = self.offsets(features[self.stride])
+        return outputs
 
-    def decode(self, maps: Tensor, found: Found) -> Found:
+    def decode(self, outputs: Outputs, found: Found) -> Found:
         """Peaks: xy in pixels of the prepared image, value, next_value."""
+        maps = outputs["maps"]
         if self.single:
             column, row, value = peaks.global_peak(maps)
             x, y = column.to(maps.dtype), row.to(maps.dtype)
@@ -56,25 +80,27 @@ class ConfidenceMap(nn.Module):
             x, y, value, next_value = peaks.local_peaks(maps, self.peaks_kept)
         if self.refinement == "integral":
             x, y = peaks.integral(maps, x, y, self.patch)
+        if self.refinement == "gaussian":
+            x, y, _ = peaks.gaussian(maps, x, y, self.patch)
+        if self.refinement == "offset":
+            column, row = x.floor().long(), y.floor().long()
+            x = column + peaks.at(outputs["offsets"][:, ::2], column, row)
+            y = row + peaks.at(outputs["offsets"][:, 1::2], column, row)
         return {"xy": torch.stack((x, y), -1) * self.stride, "value": value, "next_value": next_value}
 
-    def targets(
-        self, xy: Float[Tensor, "batch animal keypoint 2"], size: tuple[int, int]
-    ) -> Float[Tensor, "batch keypoint height width"]:
-        """Gaussians of sigma * stride px around each keypoint; of several animals the nearest counts."""
-        return animal_gaussians(xy, size, self.stride, self.sigma * self.stride).amax(1)
+    def targets(self, truth: Truth) -> Outputs:
+        """Gaussians of sigma * stride px around each keypoint; of several animals the nearest counts.
 
-    def loss(self, maps: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error."""
-        return nn.functional.mse_loss(maps, target)
-
-
-def animal_gaussians(
-    xy: Float[Tensor, "batch animal keypoint 2"], size: tuple[int, int], stride: int, sigma: float
-) -> Float[Tensor, "batch animal keypoint height width"]:
-    """exp(-d² / 2 sigma²) on the grid 0, stride, 2 stride ...; zero for a keypoint that is NaN."""
-    rows = torch.arange(0, size[0], stride, device=xy.device, dtype=xy.dtype)
-    columns = torch.arange(0, size[1], stride, device=xy.device, dtype=xy.dtype)
-    dx = columns - xy[..., 0, None, None]
-    dy = rows[:, None] - xy[..., 1, None, None]
-    return torch.exp(-(dx**2 + dy**2) / (2 * sigma**2)).nan_to_num(0.0)
+        Offsets lead to the nearest animal's keypoint, within 2 sigma of it; NaN elsewhere.
+        """
+        sigma = self.sigma * self.stride
+        dx, dy = steps(truth.xy, truth.size, self.stride)
+        distance = (dx.square() + dy.square()).nan_to_num(torch.inf)
+        nearest = distance.min(1, keepdim=True)
+        targets = {"maps": torch.exp(-nearest.values[:, 0] / (2 * sigma**2))}
+        if self.refinement == "offset":
+            near = nearest.values[:, 0] <= (2 * sigma) ** 2
+            both = [d.expand_as(distance).gather(1, nearest.indices)[:, 0] / -self.stride for d in (dx, dy)]
+            offsets = torch.where(near[:, :, None], torch.stack(both, 2), torch.nan)
+            targets["offsets"] = offsets.flatten(1, 2)
+        return targets

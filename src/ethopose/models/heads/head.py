@@ -1,9 +1,11 @@
-"""What every head is: a torch module with a stride and a dense decode."""
+"""What every head is: layers with a stride, the targets and losses they are trained by, a dense decode."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 # Arrays of fixed size that decoding adds to, by name. N is the number of peaks kept a keypoint.
@@ -13,18 +15,40 @@ from torch import Tensor
 #   line_score (batch edge N N)  how well the part affinity field agrees with each line; NaN without length
 #   probability (batch keypoint N class) or (batch class)
 Found = dict[str, Tensor]
+Outputs = dict[str, Tensor]  # what a head's layers give, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What people placed in a batch of prepared pictures of one `size` (height, width), in their pixels.
+
+    A keypoint that is absent, hidden or outside is NaN; so are all of an animal that is not there.
+    """
+
+    xy: Float[Tensor, "batch animal keypoint 2"]
+    individual: Int64[Tensor, "batch animal"]  # index of the named individual, -1 for none
+    size: tuple[int, int]
 
 
 class Head(Protocol):
-    """A reader of features."""
+    """A reader of features. `outputs`, `targets` and `losses` have the same keys."""
 
     stride: int
+    outputs: tuple[str, ...]  # keys of what the layers give, in order
     finds: tuple[str, ...]  # what `decode` adds
 
-    def __call__(self, features: dict[int, Tensor]) -> Tensor:
-        """The head's raw map or vector."""
+    def __call__(self, features: dict[int, Tensor]) -> Outputs:
+        """The head's raw maps or vectors."""
         ...
 
-    def decode(self, output: Tensor, found: Found) -> Found:
+    def decode(self, outputs: Outputs, found: Found) -> Found:
         """What this head adds to `found`."""
+        ...
+
+    def targets(self, truth: Truth) -> Outputs:
+        """What the layers should have given."""
+        ...
+
+    def losses(self, outputs: Outputs, targets: Outputs) -> Outputs:
+        """How far they are from it, each output with its weight; scalars in fp32."""
         ...

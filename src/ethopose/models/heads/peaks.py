@@ -30,7 +30,7 @@ def global_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
     """
     by_row, by_column = maps.amax(-1), maps.amax(-2)
     value = by_row.amax(-1, keepdim=True)
-    return _first(by_column == value), _first(by_row == value), _finite(value)
+    return _first(by_column == value), _first(by_row == value), finite(value)
 
 
 def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[Tensor, "batch keypoint"]]:
@@ -69,7 +69,7 @@ def _settle(maps: Maps, column: Cells, row: Cells, value: Values) -> tuple[Value
     steps = torch.arange(-2, 3, device=maps.device, dtype=maps.dtype)
     x = column + (share * steps).sum((-2, -1))
     y = row + (share * steps[:, None]).sum((-2, -1))
-    return x, y, torch.where(first & block & ~leaks, _finite(value), LOWEST)
+    return x, y, torch.where(first & block & ~leaks, finite(value), LOWEST)
 
 
 def integral(maps: Maps, x: Tensor, y: Tensor, patch: int) -> tuple[Tensor, Tensor]:
@@ -77,11 +77,41 @@ def integral(maps: Maps, x: Tensor, y: Tensor, patch: int) -> tuple[Tensor, Tens
 
     Values are used raw, negative ones too, and are zero outside (sleap-nn 0.3.5).
     """
-    column, row = x.floor(), y.floor()
-    mass = _windows(maps, column.long(), row.long(), patch, 0.0)
+    column, row = x.floor().long(), y.floor().long()
+    mass = _windows(maps, column, row, patch, 0.0)
     steps = torch.arange(patch, device=maps.device, dtype=maps.dtype) - (patch - 1) / 2
     whole = mass.sum((-2, -1))
-    return column + (mass * steps).sum((-2, -1)) / whole, row + (mass * steps[:, None]).sum((-2, -1)) / whole
+    x = column.to(maps.dtype) + (mass * steps).sum((-2, -1)) / whole
+    return x, row.to(maps.dtype) + (mass * steps[:, None]).sum((-2, -1)) / whole
+
+
+def gaussian(maps: Maps, x: Tensor, y: Tensor, patch: int) -> tuple[Values, Values, Values]:
+    """x and y of the Gaussian in `patch` x `patch` cells around each peak, and the mass of these cells."""
+    column, row = x.floor().long(), y.floor().long()
+    mass = _windows(maps, column, row, patch, 0.0).clamp(min=0)
+    corner = (patch - 1) // 2
+    x, y = (cell - corner + gaussian_centre(mass.sum(axis)) for cell, axis in ((column, -2), (row, -1)))
+    return x, y, mass.sum((-2, -1))
+
+
+def gaussian_centre(mass: Float[Tensor, "*any cell"]) -> Float[Tensor, "*any"]:
+    """Where the Gaussian is highest that has this mass, in cells; the mean where it is none.
+
+    The vertex of the parabola that fits the logarithm best where each cell counts by its mass (after
+    Guo 2011). A mean is drawn to the middle of the cells, and from the border of a picture inwards.
+    """
+    weight = mass / mass.sum(-1, keepdim=True)
+    steps = torch.arange(mass.shape[-1], device=mass.device, dtype=mass.dtype)
+    mean = (weight * steps).sum(-1, keepdim=True)
+    line = steps - mean
+    spread = (weight * line**2).sum(-1, keepdim=True)
+    skew = (weight * line**3).sum(-1, keepdim=True) / spread
+    bow = line**2 - skew * line - spread  # with `line` and a constant an orthogonal basis
+    height = weight.clamp(min=torch.finfo(mass.dtype).tiny).log()
+    slope = (weight * line * height).sum(-1, keepdim=True) / spread
+    curve = (weight * bow * height).sum(-1, keepdim=True) / (weight * bow**2).sum(-1, keepdim=True)
+    vertex = (mean + skew / 2 - slope / (2 * curve)).clamp(0, mass.shape[-1] - 1)
+    return torch.where((curve < 0) & vertex.isfinite(), vertex, mean)[..., 0]
 
 
 def at(maps: Maps, column: Tensor, row: Tensor) -> Tensor:
@@ -112,7 +142,7 @@ def _highest_around(maps: Maps) -> Maps:
     return torch.maximum(torch.maximum(p[..., :-2], p[..., 1:-1]), p[..., 2:])
 
 
-def _finite(value: Values) -> Values:
+def finite(value: Values) -> Values:
     """A map that is NaN or infinite has no peak there."""
     return torch.where(value.isfinite(), value, LOWEST)
 

@@ -1,0 +1,44 @@
+"""A small encoder that learns quickly from nothing: it never works at full resolution."""
+
+from __future__ import annotations
+
+import itertools
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ethopose.models.layers import conv_norm_act
+
+
+class Nano(nn.Module):
+    """A stem of `width` channels at stride 2, then stages of 2, 4, 6, 8 times that down to `max_stride`.
+
+    `norm` is batch or group. `channels` maps strides to numbers of channels.
+    """
+
+    WIDER = (1, 2, 4, 6, 8)
+
+    def __init__(
+        self, *, in_channels: int = 1, width: int = 24, max_stride: int = 32, norm: str = "batch"
+    ) -> None:
+        super().__init__()
+        depth = max_stride.bit_length() - 1
+        if not 1 <= depth <= len(self.WIDER) or 2**depth != max_stride:
+            raise ValueError(f"max_stride is {max_stride}, not one of 2, 4, 8, 16, 32")
+        widths = [width * wider for wider in self.WIDER[:depth]]
+        self.in_channels = in_channels
+        self.channels = {2 ** (level + 1): channels for level, channels in enumerate(widths)}
+        self.stem = conv_norm_act(in_channels, width, 5, stride=2, norm=norm)
+        self.stages = nn.ModuleList(
+            nn.Sequential(conv_norm_act(a, b, stride=2, norm=norm), conv_norm_act(b, b, norm=norm))
+            for a, b in itertools.pairwise(widths)
+        )
+
+    def forward(self, image: Float[Tensor, "batch channel height width"]) -> dict[int, Tensor]:
+        """Feature maps by stride."""
+        x = self.stem(image)
+        features = {2: x}
+        for level, stage in enumerate(self.stages):
+            x = stage(x)
+            features[4 << level] = x
+        return features
