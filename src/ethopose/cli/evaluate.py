@@ -1,0 +1,75 @@
+"""ethopose evaluate: a model or a result against labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from ethopose.cli.screen import Screen
+
+
+def add_to(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    target: Annotated[
+        list[Path],
+        Argument(help="A model folder, both folders of a top-down pair, or a result.", show_default=False),
+    ],
+    labels: Annotated[Path, Argument(help="Where the labels lie, of any tool.", show_default=False)],
+    split: Annotated[str | None, Option(help="Only these images: train, val or test.")] = None,
+    out: Annotated[
+        Path | None,
+        Option("-o", "--out", help="The folder to write; in the model's, or beside the result, if left out."),
+    ] = None,
+    pcutoff: Annotated[
+        float, Option(min=0, max=1, help="Some numbers leave out points of less confidence.")
+    ] = 0.6,
+    batch_size: Annotated[
+        int | None, Option("-b", "--batch-size", min=1, help="Images that the network sees at a time.")
+    ] = None,
+    peak_threshold: Annotated[
+        float | None,
+        Option(min=0, max=1, help="Peaks below it are no keypoints; the model's own if left out."),
+    ] = None,
+    max_instances: Annotated[
+        int | None, Option("-n", "--max-instances", min=1, help="Animals an image at most.")
+    ] = None,
+    device: Annotated[str | None, Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
+    threads: Annotated[int | None, Option(min=1, help="CPU threads; one a core if left out.")] = None,
+    runtime: Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")] = None,
+    precision: Annotated[str | None, Option(help="Of the network: fp32, bf16, or auto.")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an earlier evaluation.")] = False,
+) -> int:
+    """Measure a model or a result against labels, and draw the worst images.
+
+    Example: ethopose evaluate mice labels.slp --split test
+    """
+    from ethopose.evaluate import evaluate as measure
+
+    screen: Screen = context.obj
+    with screen.progress() as bar:
+        evaluation = measure(
+            target if len(target) > 1 else target[0],
+            labels,
+            split=split,
+            out=out,
+            pcutoff=pcutoff,
+            overwrite=overwrite,
+            progress=lambda done, total: bar(labels, done, total),
+            batch_size=batch_size,
+            peak_threshold=peak_threshold,
+            max_instances=max_instances,
+            device=device,
+            threads=threads,
+            runtime=runtime,
+            precision=precision,
+        )
+    screen.report(evaluation.as_data(), evaluation.lines())
+    return int(evaluation.exit_code)
