@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         VideoError,
     )
     from ethopose.draw import render
+    from ethopose.evaluate import Evaluation, evaluate
     from ethopose.families import Model, load
     from ethopose.formats import convert
     from ethopose.predict import Options, Report, predict
     from ethopose.store import Result, read
+    from ethopose.train import Dataset, Trained, labels, train
 
 _HOMES = {
     "core": (
@@ -43,17 +45,24 @@ _HOMES = {
     "draw": "render",
     "families": "Model load",
     "predict": "Options Report predict",
+    "train": "Dataset Trained labels train",
+    "evaluate": "Evaluation evaluate",
     "about": "info",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022  by use: what one calls, what one gets, what can go wrong
     "convert",
+    "evaluate",
     "info",
+    "labels",
     "load",
     "predict",
     "read",
     "render",
+    "train",
+    "Dataset",
+    "Evaluation",
     "Labels",
     "Model",
     "Options",
@@ -61,6 +70,7 @@ __all__ = [  # noqa: RUF022  by use: what one calls, what one gets, what can go 
     "Report",
     "Result",
     "Skeleton",
+    "Trained",
     "EthoposeError",
     "DataError",
     "FormatError",

@@ -10,8 +10,8 @@ import pytest
 import ethopose
 
 NAMES = """
-convert info load predict read render
-Labels Model Options Poses Report Result Skeleton
+convert evaluate info labels load predict read render train
+Dataset Evaluation Labels Model Options Poses Report Result Skeleton Trained
 EthoposeError DataError FormatError InferenceError ModelError ResultError SpecError UsageError VideoError
 """
 

@@ -63,8 +63,8 @@ class Screen:
             yield
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
-        """A bar while frames are done; nothing where no person looks."""
+    def progress(self, unit: str = "frames") -> Iterator[Progress]:
+        """A bar while something is done; nothing where no person looks. Without a unit no speed is told."""
         if not self.watched:
             yield Progress(None)
             return
@@ -79,14 +79,14 @@ class Screen:
             progress.TimeRemainingColumn(),
         )
         with progress.Progress(*columns, console=Console(stderr=True)) as bars:
-            yield Progress(bars)
+            yield Progress(bars, unit)
 
 
 class Progress:
     """Bars by name."""
 
-    def __init__(self, bars: Any) -> None:
-        self._bars = bars
+    def __init__(self, bars: Any, unit: str = "") -> None:
+        self._bars, self._unit = bars, unit
         self._tasks: dict[str, Any] = {}
         self._begun: dict[str, int] = {}
 
@@ -101,8 +101,16 @@ class Progress:
         task = self._bars.tasks[self._tasks[name]]
         elapsed = task.elapsed or 0.0
         since = done - self._begun[name]
-        rate = f"{since / elapsed:.0f} frames/s" if since and elapsed else "starting"
-        self._bars.update(self._tasks[name], completed=done, rate=rate)
+        rate = f"{since / elapsed:.0f} {self._unit}/s" if since and elapsed else "starting"
+        self._bars.update(self._tasks[name], completed=done, rate=rate if self._unit else "")
+
+    def line(self, text: str) -> None:
+        """A line above the bars, also where no person looks."""
+        if self._bars is None:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+        else:
+            self._bars.console.print(text, markup=False, highlight=False)
 
 
 def start_logging(verbosity: int, file: Path | None) -> None:

@@ -1,8 +1,20 @@
 """Pictures of poses: on one frame, on a whole video, on a sheet of frames, of a result."""
 
 from ethopose.draw.labelled import render_video
+from ethopose.draw.marks import marks
 from ethopose.draw.overlay import PALETTE, Style, overlay
 from ethopose.draw.result import Pictures, render
-from ethopose.draw.sheet import contact_sheet
+from ethopose.draw.sheet import contact_sheet, page, write_png
 
-__all__ = ["PALETTE", "Pictures", "Style", "contact_sheet", "overlay", "render", "render_video"]
+__all__ = [
+    "PALETTE",
+    "Pictures",
+    "Style",
+    "contact_sheet",
+    "marks",
+    "overlay",
+    "page",
+    "render",
+    "render_video",
+    "write_png",
+]

@@ -47,7 +47,7 @@ def contact_sheet(
         tiles.append(_captioned(note_undecodable(tile, int(block.status[0])), caption))
     height, width, _ = video.shape
     facts = f"{len(tiles)} of {len(video):,} frames   {width} x {height} px   {video.fps:g} frames/s"
-    return _write_png(_page(tiles, title or video.path.name, facts), Path(path))
+    return write_png(page(tiles, title or video.path.name, facts), Path(path))
 
 
 def _choose(parts: Iterable[Poses], length: int, n: int) -> dict[int, Poses | None]:
@@ -92,7 +92,7 @@ def _captioned(tile: UInt8[np.ndarray, "height width 3"], caption: str) -> UInt8
     return np.concatenate([tile, strip])
 
 
-def _page(tiles: Sequence[np.ndarray], title: str, facts: str) -> UInt8[np.ndarray, "height width 3"]:
+def page(tiles: Sequence[np.ndarray], title: str, facts: str) -> UInt8[np.ndarray, "height width 3"]:
     """Tiles in rows under a head line; the page is about as wide as 3 to 2."""
     tall, wide = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
     columns = min(len(tiles), max(1, round(math.sqrt(len(tiles) * 1.5 * tall / wide))))
@@ -107,7 +107,7 @@ def _page(tiles: Sequence[np.ndarray], title: str, facts: str) -> UInt8[np.ndarr
     return page
 
 
-def _write_png(page: UInt8[np.ndarray, "height width 3"], path: Path) -> Path:
+def write_png(page: UInt8[np.ndarray, "height width 3"], path: Path) -> Path:
     """Written beside and renamed: the picture is there whole or not at all."""
     part = path.with_name(f".{path.name}.part")
     try:

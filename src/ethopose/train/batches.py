@@ -1,0 +1,122 @@
+"""Batches: examples as a step sees them, windows cut, augmented and drawn on the device that trains."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from ethopose.core import Skeleton
+from ethopose.models.heads.head import Truth
+from ethopose.train.augment import Chance, affine, bending, draw, move, noise_tile, on_device, paint, warp
+from ethopose.train.config import Augmentation
+from ethopose.train.examples import Examples, cut, order
+
+RESIDENT = 0.25  # of a device's free memory that pictures may fill
+STILL = Augmentation(rotation=0, zoom=(1, 1), shift=0, bend=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures from 0 to 1, and what people placed in them."""
+
+    images: Float[Tensor, "batch channel height width"]
+    truth: Truth
+
+
+class Batches:
+    """The batches of a training: a pure function of the step."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        window: tuple[int, int],
+        how: Augmentation,
+        skeleton: Skeleton,
+        *,
+        batch: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.examples, self.window, self.how = examples, window, how
+        self.batch, self.seed, self.device = batch, seed, device
+        self._pictures = _resident(torch.from_numpy(examples.pictures), device)
+        self._swap = torch.from_numpy(sides_changed(skeleton, examples.xy.shape[2])).to(device)
+        self._tile = noise_tile(device)
+        self._piece = _piece(window, how, examples)
+
+    def __call__(self, step: int, rows: slice, strength: float) -> Batch:
+        """Those rows of the step's batch; `strength` of the augmentation from 0 to 1."""
+        chosen = order(len(self.examples), self.batch, step, self.seed)
+        chance = draw(self.how, self.batch, (self.seed, step), strength)[rows]
+        return self._make(chosen[rows], chance)
+
+    def plain(self, rows: Int64[np.ndarray, "chosen"]) -> Batch:
+        """Examples as they are: whole pictures from their top left, windows around their centres."""
+        chance = draw(STILL, len(rows), (self.seed, 0), 0.0)
+        chance.black[:] = True
+        return self._make(rows, chance, still=True)
+
+    def _make(self, rows: np.ndarray, chance: Chance, *, still: bool = False) -> Batch:
+        data = self.examples
+        size = data.size[data.picture[rows]].astype(np.float32)
+        given = data.centre[rows]
+        whole = np.isnan(given).any(1, keepdims=True)
+        middle = np.broadcast_to((np.array(self.window[::-1], np.float32) - 1) / 2, given.shape)
+        centre = np.where(whole, middle if still else (size[:, ::-1] - 1) / 2, given)
+        matrix = affine(chance, self.window, centre, middle)
+        corner = self._corner(centre + chance.shift * np.array(self.window[::-1], np.float32))
+        matrix[:, :, 2] -= corner[:, ::-1]
+        inside = np.concatenate((-corner[:, ::-1], (size - 1 - corner)[:, ::-1]), 1).astype(np.float32)
+        return self._drawn(rows, chance, matrix, corner, inside)
+
+    def _drawn(
+        self, rows: np.ndarray, chance: Chance, matrix: np.ndarray, corner: np.ndarray, inside: np.ndarray
+    ) -> Batch:
+        drawn = on_device(chance, self.device)
+        turn, edge = (torch.from_numpy(array).to(self.device) for array in (matrix, inside))
+        place = self._pictures.device
+        picture = torch.from_numpy(self.examples.picture[rows]).to(place)
+        pieces = cut(self._pictures, picture, torch.from_numpy(corner).to(place), self._piece)
+        pieces = pieces.to(self.device, non_blocking=True)
+        bend = bending(drawn["bend"], self.window)
+        images = warp(pieces, turn, edge, bend, drawn["black"])
+        xy = torch.from_numpy(self.examples.xy[rows] - corner[:, None, None, ::-1].astype(np.float32))
+        seen = move(xy.to(self.device), turn, drawn["flip"], self._swap, bend)
+        individual = torch.from_numpy(self.examples.individual[rows]).to(self.device)
+        return Batch(paint(images, drawn, self._tile), Truth(seen, individual, self.window))
+
+    def _corner(self, centre: Float32[np.ndarray, "batch 2"]) -> Int64[np.ndarray, "batch 2"]:
+        """Top left (y, x) of the piece of each picture that its window may show."""
+        whole = np.array(self.examples.pictures.shape[1:3])
+        corner = np.round(centre[:, ::-1]).astype(np.int64) - np.array(self._piece) // 2
+        clipped: np.ndarray = np.clip(corner, 0, np.maximum(whole - self._piece, 0))
+        return clipped
+
+
+def sides_changed(skeleton: Skeleton, keypoints: int) -> Int64[np.ndarray, "keypoint"]:
+    """Which keypoint of a mirrored picture each one is; itself where there is no symmetry."""
+    swap = np.arange(keypoints)
+    if keypoints == len(skeleton.keypoints):
+        for left, right in skeleton.symmetries:
+            swap[left], swap[right] = right, left
+    return swap
+
+
+def _piece(window: tuple[int, int], how: Augmentation, examples: Examples) -> tuple[int, int]:
+    """Height and width of what a window can show, turned and zoomed; at most the pictures themselves."""
+    reach = math.ceil(math.hypot(*window) / how.zoom[0]) + 2
+    height, width = examples.pictures.shape[1:3]
+    return min(reach, height), min(reach, width)
+
+
+def _resident(pictures: Tensor, device: torch.device) -> Tensor:
+    """On the device where they fit in well."""
+    if device.type != "cuda":
+        return pictures
+    free, _ = torch.cuda.mem_get_info(device)
+    return pictures.to(device) if pictures.nbytes < RESIDENT * free else pictures

@@ -1,0 +1,180 @@
+"""What is left out of a configuration, chosen from the labels and the device; each choice with its reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ethopose.core import Skeleton, SpecError
+from ethopose.models.spec import Part
+from ethopose.train.config import Augmentation, Config, Kind, Preset, StageConfig
+from ethopose.train.facts import TURNING, Facts
+
+CROWDED, MANY = 0.3, 8  # from here on bottom-up: animals that overlap, animals in a picture
+DEEPEST = 32  # stride of the encoder's last features
+STRIDE = 4  # of the maps
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting, what it became, and why."""
+
+    name: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a preset means."""
+
+    animal: float  # px that an animal's length is scaled to at least
+    crop: float  # the same in a crop around it
+    pixels: dict[str, float]  # of a picture, by device
+    width: dict[str, int]  # of the network
+    steps: float  # against the rule
+
+
+PRESETS: dict[Preset, Sizes] = {
+    "fast": Sizes(32, 64, {"cpu": 0.05e6, "gpu": 0.25e6}, {"cpu": 16, "gpu": 32}, 0.25),
+    "balanced": Sizes(48, 96, {"cpu": 0.09e6, "gpu": 1e6}, {"cpu": 24, "gpu": 48}, 1.0),
+    "accurate": Sizes(64, 160, {"cpu": 0.2e6, "gpu": 2e6}, {"cpu": 32, "gpu": 64}, 3.0),
+}
+CENTROID = 40.0  # px that an animal's length is scaled to where only its place is asked for
+
+
+def choose(config: Config, facts: Facts, skeleton: Skeleton, place: str) -> tuple[Config, list[Choice]]:
+    """The configuration in full, for a device that is a `cpu` or a `gpu`."""
+    choices: list[Choice] = []
+    kind, why = _kind(config.kind, facts)
+    choices.append(Choice("kind", kind, why))
+    augmentation = config.augmentation
+    if augmentation is None:
+        augmentation, why = _augmentation(facts, skeleton)
+        flips = ", mirrored" if augmentation.flip else ""
+        choices.append(Choice("augmentation", f"turned by ±{augmentation.rotation:.0f}°{flips}", why))
+    names = stage_names(kind)
+    for name in config.stages:
+        if name not in names:
+            raise SpecError(f"a {kind} model has no stage {name!r}", fix=f"its stages: {', '.join(names)}")
+    stages = {}
+    for name in names:
+        given = config.stages.get(name, StageConfig())
+        told = config.every_stage.model_dump(exclude_unset=True) | given.model_dump(exclude_unset=True)
+        given = StageConfig.model_validate(told)
+        stages[name], chosen = _stage(name, given, config, facts, place)
+        prefix = f"{name}: " if len(names) > 1 else ""
+        choices += [Choice(prefix + choice.name, choice.value, choice.why) for choice in chosen]
+    update = {"kind": kind, "augmentation": augmentation, "stages": stages}
+    return config.model_copy(update=update), choices
+
+
+def stage_names(kind: Kind) -> tuple[str, ...]:
+    """The networks of a kind, in the order in which they run."""
+    return ("centroid", "instance") if kind == "top-down" else (kind,)
+
+
+def _kind(asked: Kind | None, facts: Facts) -> tuple[Kind, str]:
+    if asked is not None:
+        if asked == "single" and facts.animals > 1:
+            raise SpecError(
+                f"--kind single, and {facts.animals} animals are labelled in one image",
+                fix="choose top-down or bottom-up",
+            )
+        return asked, "as asked"
+    if facts.animals <= 1:
+        return "single", "no image shows more than one labelled animal"
+    if facts.crowded > CROWDED:
+        return "bottom-up", f"{facts.crowded:.0%} of the animals overlap another"
+    if facts.animals > MANY:
+        return "bottom-up", f"up to {facts.animals} animals in an image"
+    return "top-down", f"up to {facts.animals} animals in an image, {facts.crowded:.0%} overlap another"
+
+
+def _augmentation(facts: Facts, skeleton: Skeleton) -> tuple[Augmentation, str]:
+    if facts.turning < TURNING:
+        return Augmentation(), f"the animals' axes cover {facts.turning:.0f}°"
+    mirrored = bool(skeleton.symmetries)
+    why = f"the animals' axes cover {facts.turning:.0f}°: all directions"
+    return Augmentation(rotation=180, flip=mirrored), why
+
+
+def _stage(
+    name: str, given: StageConfig, config: Config, facts: Facts, place: str
+) -> tuple[StageConfig, list[Choice]]:
+    sizes = PRESETS[config.preset]
+    scale, why = (given.scale, "as asked") if given.scale else _scale(name, facts, sizes.pixels[place], sizes)
+    window = given.window or _window(name, facts, scale)
+    width = sizes.width[place]
+    batch = given.batch or (8 if place == "cpu" else 32)
+    steps = given.steps or _steps(facts, sizes.steps)
+    told = [
+        Choice("scale", f"{scale:.3g}", why),
+        Choice("picture", f"{window[1]} × {window[0]} px", _window_why(name)),
+        Choice("batch", str(batch), f"usual on a {place}"),
+        Choice("length", *_length(config, steps, given)),
+    ]
+    backbone = given.backbone or Part(name="nano", options={"width": width, "max_stride": DEEPEST})
+    neck = given.neck
+    if "neck" not in given.model_fields_set and backbone.name != "unet":  # which has a decoder of its own
+        neck = Part(name="fpn", options={"width": 2 * width, "stride": STRIDE})
+    options = ", ".join(f"{key} {value}" for key, value in backbone.options.items())
+    told.append(
+        Choice("network", f"{backbone.name} ({options})", "as asked" if given.backbone else config.preset)
+    )
+    update = {
+        "scale": scale,
+        "window": window,
+        "backbone": backbone,
+        "neck": neck,
+        "batch": batch,
+        "steps": steps,
+    }
+    return given.model_copy(update=update), told
+
+
+def _scale(name: str, facts: Facts, pixels: float, sizes: Sizes) -> tuple[float, str]:
+    if name == "centroid":
+        return _rounded(
+            min(1.0, CENTROID / facts.length)
+        ), f"animals of {facts.length:.0f} px, {CENTROID:.0f} suffice"
+    if name == "instance":
+        scale = min(1.0, sizes.crop / facts.length)
+        return _rounded(scale), f"animals of {facts.length:.0f} px, wanted {sizes.crop:.0f} at most"
+    by_pixels = math.sqrt(pixels / (facts.size[0] * facts.size[1]))
+    by_animal = sizes.animal / facts.length
+    if max(by_pixels, by_animal) >= 1:
+        return 1.0, "images or animals are small"
+    if by_animal > by_pixels:
+        return _rounded(by_animal), f"animals of {facts.length:.0f} px, wanted {sizes.animal:.0f} at least"
+    return _rounded(by_pixels), f"images of {facts.size[1]} × {facts.size[0]} px, to be learned from in time"
+
+
+def _rounded(scale: float) -> float:
+    return round(scale, 3)
+
+
+def _window(name: str, facts: Facts, scale: float) -> tuple[int, int]:
+    if name == "instance":
+        side = _up(1.25 * facts.longest * scale)
+        return side, side
+    return _up(facts.size[0] * scale), _up(facts.size[1] * scale)
+
+
+def _window_why(name: str) -> str:
+    return "a quarter more than the largest animals" if name == "instance" else "whole frames"
+
+
+def _up(side: float) -> int:
+    return max(math.ceil(side / DEEPEST), 1) * DEEPEST
+
+
+def _steps(facts: Facts, factor: float) -> int:
+    rule = 60 * math.sqrt(facts.pictures) * math.sqrt(math.sqrt(facts.keypoints))
+    return round(min(max(rule, 400), 20_000) * factor)
+
+
+def _length(config: Config, steps: int, given: StageConfig) -> tuple[str, str]:
+    if config.loop.minutes is not None:
+        return f"{config.loop.minutes:g} min", "as asked"
+    return f"{steps} steps", "as asked" if given.steps else "by number of images and keypoints"

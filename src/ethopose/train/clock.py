@@ -1,0 +1,51 @@
+"""How far a stage is: in steps, or in time where it has a budget. All processes hear the same."""
+
+from __future__ import annotations
+
+import time
+from typing import TypeVar
+
+from lightning_fabric import Fabric
+
+from ethopose.train.config import Loop
+from ethopose.train.state import State
+
+CHECKING = 0.05  # of a time budget that may go into validation
+Value = TypeVar("Value")
+
+
+class Clock:
+    """Progress of a stage that ends after `steps`, or after `seconds` if these are given."""
+
+    def __init__(
+        self, fabric: Fabric, state: State, loop: Loop, *, steps: int, seconds: float | None
+    ) -> None:
+        self._fabric, self._state, self._loop = fabric, state, loop
+        self._steps, self._seconds = steps, seconds
+        self._since = self._saved = time.perf_counter()
+        self._before = state.seconds
+
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        self._state.seconds = self._before + time.perf_counter() - self._since
+        if self._seconds is None:
+            return self._state.step / self._steps
+        return self.heard(self._state.seconds / self._seconds)
+
+    def next_check(self, progress: float, took: float) -> float:
+        """Progress at which to validate again; later where validation takes long against a budget."""
+        apart = 1 / self._loop.validations
+        if self._seconds is not None:
+            apart = max(apart, self.heard(took) / CHECKING / self._seconds)
+        return progress + apart
+
+    def should_save(self) -> bool:
+        """Whether the state was last saved long enough ago."""
+        due = time.perf_counter() - self._saved >= self._loop.save_every
+        if due:
+            self._saved = time.perf_counter()
+        return due
+
+    def heard(self, value: Value) -> Value:
+        """What the first process says."""
+        return self._fabric.broadcast(value) if self._fabric.world_size > 1 else value

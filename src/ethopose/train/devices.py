@@ -1,0 +1,68 @@
+"""Where a training runs: devices, processes, precision."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+from ethopose.core import UsageError
+from ethopose.runtime import Compute, resolve
+from ethopose.train.config import Loop
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def decided(loop: Loop) -> Loop:
+    """The same with device, precision and number of devices decided.
+
+    Raises:
+        UsageError: there are not so many devices, or they lack the precision.
+    """
+    found = resolve(Compute(device=loop.device, runtime="torch", precision="auto", threads=loop.threads))
+    kind = found.device.split(":")[0]
+    devices = loop.devices or int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if kind == "cuda" and devices > torch.cuda.device_count():
+        raise UsageError(
+            f"{devices} devices asked for, there are {torch.cuda.device_count()}",
+            fix="choose fewer --devices",
+        )
+    if kind == "mps" and devices > 1:
+        raise UsageError("one MPS device is all there is", fix="leave out --devices")
+    precision = loop.precision
+    if precision == "auto":
+        precision = "bf16" if found.precision == "bf16" else "fp16" if kind == "cuda" else "fp32"
+    if precision == "fp16" and kind != "cuda":
+        raise UsageError("fp16 is for CUDA devices", fix="choose loop.precision bf16 or fp32")
+    update = {"device": found.device, "devices": devices, "precision": precision, "threads": found.threads}
+    return loop.model_copy(update=update)
+
+
+def make_fabric(loop: Loop) -> Fabric:
+    """Fabric for a decided loop. Processes of torchrun or SLURM are taken as they are, others spawned."""
+    kind, _, number = loop.device.partition(":")
+    devices = loop.devices or 1
+    alone = devices * loop.nodes == 1
+    outside = "TORCHELASTIC_RUN_ID" in os.environ or ("SLURM_JOB_ID" in os.environ and not alone)
+    if kind == "cpu":
+        torch.set_num_threads(max((loop.threads or 1) // devices, 1))
+    if kind == "cuda":
+        torch.backends.cudnn.benchmark = not loop.deterministic
+        torch.use_deterministic_algorithms(loop.deterministic, warn_only=True)
+    if kind == "cuda" and loop.precision != "fp32":
+        torch.set_float32_matmul_precision("high")
+    return Fabric(
+        accelerator=kind,
+        devices=[int(number or 0)] if kind == "cuda" and alone else devices,
+        num_nodes=loop.nodes,
+        strategy="auto" if alone else "ddp" if outside else "ddp_spawn",
+        precision=PRECISIONS[loop.precision],  # type: ignore[arg-type]  # one of Fabric's own names
+        plugins=[LightningEnvironment()] if alone else None,
+    )
+
+
+def place(loop: Loop) -> str:
+    """`cpu` or `gpu`."""
+    return "cpu" if loop.device == "cpu" else "gpu"

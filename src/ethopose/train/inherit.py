@@ -1,0 +1,120 @@
+"""Starting from another model: its networks are taken over, its heads by the names of their keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ethopose.core import Skeleton, SpecError
+from ethopose.families import Model
+from ethopose.models.build import NetworkGraph
+from ethopose.models.spec import Part, Stage
+from ethopose.train.config import Config, Kind, StageConfig
+
+Edges = tuple[tuple[int, int], ...]
+KINDS: dict[str, Kind] = {
+    "single": "single",
+    "centroid": "top-down",
+    "instance": "top-down",
+    "bottom-up": "bottom-up",
+}
+
+
+def role(stage: Stage) -> str:
+    """What a stage is here: single, centroid, instance or bottom-up."""
+    if stage.grouping.name == "one_per_peak":
+        return "centroid"
+    if stage.grouping.name in ("affinity", "class_map"):
+        return "bottom-up"
+    return "instance" if stage.preparation.crop else "single"
+
+
+def inherited(config: Config, donor: Model) -> Config:
+    """The configuration with what the donor's networks are, where it does not say otherwise."""
+    stages = dict(config.stages)
+    for stage in donor.spec.stages:
+        name, network = role(stage), stage.network
+        own = {
+            "scale": stage.preparation.scale,
+            "channels": network.in_channels,
+            "backbone": network.backbone,
+            "neck": network.neck,
+            "heads": network.heads,
+        }
+        given = stages.get(name, StageConfig())
+        asked = given.model_dump(exclude_unset=True) | config.every_stage.model_dump(exclude_unset=True)
+        if {"backbone", "neck", "heads"} & asked.keys():
+            raise SpecError("both weights to start from and another network", fix="leave out one of the two")
+        stages[name] = given.model_copy(update={key: value for key, value in own.items() if key not in asked})
+    kind = config.kind or KINDS[role(donor.spec.stages[0])]
+    return config.model_copy(update={"kind": kind, "stages": stages})
+
+
+def fitted(heads: Sequence[Part], skeleton: Skeleton, edges: Edges, name: str) -> tuple[Part, ...]:
+    """A donor's heads for another skeleton."""
+    own = {"edges": edges, "classes": len(skeleton.individuals)}
+    if name != "centroid":
+        own["keypoints"] = len(skeleton.keypoints)
+    return tuple(
+        part.model_copy(
+            update={"options": part.options | {k: v for k, v in own.items() if k in part.options}}
+        )
+        for part in heads
+    )
+
+
+def take_over(graph: NetworkGraph, stage: Stage, skeleton: Skeleton, donor: Model) -> tuple[str, ...]:
+    """Copy the weights of the donor's stage of the same role; gives the keypoints that it knew.
+
+    Raises:
+        SpecError: the donor has no such stage.
+    """
+    index = next((i for i, given in enumerate(donor.spec.stages) if role(given) == role(stage)), None)
+    if index is None:
+        return ()
+    given = donor.spec.stages[index]
+    state = graph.state_dict()
+    for name, tensor in donor.weights(index).items():
+        rows = _rows(name, given, stage, donor.spec.skeleton, skeleton)
+        if rows is None:
+            if state[name].shape != tensor.shape:
+                raise SpecError(f"the weights do not fit: {name} is {tuple(tensor.shape)}")
+            state[name] = tensor
+        else:
+            _copy_rows(state[name], tensor, rows)
+    graph.load_state_dict(state)
+    known = donor.spec.skeleton.keypoints
+    return tuple(name for name in skeleton.keypoints if name in known)
+
+
+Names = Sequence[object]
+
+
+def _rows(name: str, given: Stage, wanted: Stage, old: Skeleton, new: Skeleton) -> tuple[Names, Names] | None:
+    """What the rows of a head's last layer stand for, in both models; None where they are all kept."""
+    parts = name.split(".")
+    if parts[0] != "heads" or role(given) == "centroid":
+        return None
+    head, other = given.network.heads[int(parts[1])], wanted.network.heads[int(parts[1])]
+    if "edges" in head.options:
+        return _edge_names(head, old), _edge_names(other, new)
+    if "classes" in head.options:
+        return (old.individuals, new.individuals) if parts[2] in ("layer", "last") else None
+    return old.keypoints, new.keypoints
+
+
+def _edge_names(head: Part, skeleton: Skeleton) -> Names:
+    return [(skeleton.keypoints[a], skeleton.keypoints[b]) for a, b in head.options["edges"]]
+
+
+def _copy_rows(target: Tensor, source: Tensor, names: tuple[Names, Names]) -> None:
+    """Each name has the same number of rows, one after the other."""
+    old, new = (list(each) for each in names)
+    if not old or not new or source.shape[0] % len(old) or target.shape[1:] != source.shape[1:]:
+        return
+    each = source.shape[0] // len(old)
+    for place, name in enumerate(new):
+        if name in old:
+            start = old.index(name) * each
+            target[place * each : (place + 1) * each] = source[start : start + each]

@@ -1,0 +1,98 @@
+"""What each stage is taught: its examples, made from the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from lightning_fabric import Fabric
+
+from ethopose.models.preparation import scaled
+from ethopose.train.batches import Batches
+from ethopose.train.config import Augmentation
+from ethopose.train.examples import Examples, centroids, load_pictures, scaled_size
+from ethopose.train.journal import Watch
+from ethopose.train.loop import Lesson
+from ethopose.train.plan import Plan
+from ethopose.train.start import starting_network
+from ethopose.train.state import State
+from ethopose.train.validation import Validation
+
+
+def make_lesson(
+    fabric: Fabric,
+    plan: Plan,
+    index: int,
+    folder: Path,
+    keep: Callable[[State], None],
+    watch: Watch,
+) -> Lesson:
+    """The lesson of a stage; its pictures lie in `folder` until the training is done."""
+    name = list(plan.config.stages)[index]
+    chosen, stage = plan.config.stages[name], plan.spec.stages[index]
+    window = chosen.window or (0, 0)
+    examples = _examples(fabric, plan, index, folder / f"{name}.npy", watch)
+    train = np.flatnonzero(np.isin(examples.picture, plan.train))
+    val = np.flatnonzero(np.isin(examples.picture, plan.val))
+    how = plan.config.augmentation or Augmentation()
+    skeleton, seed = plan.spec.skeleton, plan.config.loop.seed
+    batches, checks = (
+        Batches(
+            examples[rows], window, how, skeleton, batch=chosen.batch or 8, seed=seed, device=fabric.device
+        )
+        for rows in (train, val)
+    )
+    graph, pretrained = starting_network(plan, index, watch)
+    validation = Validation(checks, stage, skeleton, plan.facts.length)
+    return Lesson(
+        name=name,
+        graph=graph,
+        batches=batches,
+        validation=validation,
+        config=plan.config,
+        steps=chosen.steps or 1,
+        pretrained=pretrained,
+        state_path=folder / "state.pt",
+        keep=keep,
+    )
+
+
+def _examples(fabric: Fabric, plan: Plan, index: int, path: Path, watch: Watch) -> Examples:
+    """Examples of a stage; the first process decodes the pictures, all map the same file."""
+    preparation = plan.spec.stages[index].preparation
+    if fabric.is_global_zero:
+        load_pictures(plan.labels, plan.sizes, preparation, path, watch.bar)
+    fabric.barrier()
+    picture, xy, individual, centre = _placed(plan, index)
+    return Examples(
+        pictures=np.load(path, mmap_mode="r+"),
+        size=scaled_size(plan.sizes, preparation),
+        picture=picture,
+        xy=scaled(xy, preparation),
+        individual=individual,
+        centre=scaled(centre, preparation),
+        scale=preparation.scale,
+    )
+
+
+def _placed(
+    plan: Plan, index: int
+) -> tuple[Int64[np.ndarray, "example"], np.ndarray, np.ndarray, np.ndarray]:
+    """picture, xy, individual and centre of every example, in pixels of the frames."""
+    name = list(plan.config.stages)[index]
+    xy, individual = plan.placed.xy, plan.placed.individual
+    middle = centroids(xy)
+    if name == "instance":
+        picture, animal = np.nonzero(np.isfinite(middle).all(-1))
+        mine = picture, animal
+        return picture, xy[mine][:, None], individual[mine][:, None], middle[mine]
+    picture = np.arange(len(xy))
+    nowhere = np.full((len(picture), 2), np.nan, np.float32)
+    if name == "centroid":
+        return picture, middle[:, :, None], individual, nowhere
+    if name == "single":
+        rows = picture, np.isfinite(middle).all(-1).argmax(1)
+        return picture, xy[rows][:, None], individual[rows][:, None], nowhere
+    return picture, xy, individual, nowhere

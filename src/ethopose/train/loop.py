@@ -1,0 +1,175 @@
+"""The loop: one stage, from its first step to its last, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from ethopose.core import ModelError
+from ethopose.models.build import NetworkGraph
+from ethopose.train.batches import Batches
+from ethopose.train.clock import Clock
+from ethopose.train.config import Config
+from ethopose.train.journal import Journal, Row
+from ethopose.train.learner import Learner, learning_rate
+from ethopose.train.state import State
+from ethopose.train.stopping import Stopping
+from ethopose.train.validation import Checked, Validation
+
+FADE = 0.8  # from this share of a run on, augmentation is half as strong
+GAIN = 0.99  # a score must fall to this share of the best to count as a gain
+LOOKED_AT = 20  # steps after which the loss is looked at: looking makes a GPU wait
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """All that the loop of a stage needs."""
+
+    name: str
+    graph: NetworkGraph
+    batches: Batches
+    validation: Validation | None
+    config: Config
+    steps: int  # counts where there is no budget of time
+    pretrained: bool
+    state_path: Path
+    keep: Callable[[State], None]  # called whenever there are better weights
+
+
+def train_stage(fabric: Fabric, lesson: Lesson, state: State, journal: Journal) -> None:
+    """Train to the end of the schedule, from where `state` is; leaves the weights in it.
+
+    Raises:
+        ModelError: the loss is no number any more; the last good weights are kept.
+        InferenceError: not even one picture at a time fits into memory.
+    """
+    loop, settings = lesson.config.loop, lesson.config.optimiser
+    batch = lesson.batches.batch
+    learner = Learner(fabric, lesson.graph, lesson.config, batch=batch, pretrained=lesson.pretrained)
+    learner.restore(state)
+    state.micro_batch = state.micro_batch or min(loop.micro_batch or learner.mine, learner.mine)
+    clock = Clock(fabric, state, loop, steps=lesson.steps, seconds=state.budget or None)
+    since = Since(fabric)
+    progress = clock.progress()
+
+    with Stopping() as stopping:
+        while progress < 1:
+            loss, waited = learner.gradients(lesson.batches, state, 1.0 if progress < FADE else 0.5)
+            learner.step(learning_rate(progress, settings.warm_up, settings.final), state.step)
+            state.step += 1
+            since.add(loss, waited)
+            progress = clock.progress()
+            journal.watch.bar(lesson.name, round(1000 * min(progress, 1)), 1000)
+
+            check = progress >= state.next_check or progress >= 1
+            if check or since.steps % LOOKED_AT == 0:
+                _refuse_nonsense(lesson, state, since.loss)
+            if check:
+                speed, waiting = since.speed(batch), since.waiting()
+                began = time.perf_counter()
+                checked = _checked(fabric, lesson, learner)
+                _keep(fabric, lesson, state, learner, checked, clock)
+                if fabric.is_global_zero:
+                    facts = {"loss": since.mean_loss(), "images_per_s": speed, "waiting": waiting}
+                    rate = learning_rate(progress, settings.warm_up, settings.final) * learner.peak
+                    journal.add(_row(lesson, state, checked, progress, {**facts, "rate": rate}), state.rows)
+                state.next_check = clock.next_check(progress, time.perf_counter() - began)
+                since = Since(fabric)
+                if _stands_still(lesson, state, progress):
+                    journal.watch.say(f"{lesson.name}: no gain since step {state.best_step}, stopped early")
+                    break
+
+            if fabric.is_global_zero and (clock.should_save() or stopping.asked):
+                learner.store(state)
+                state.save(lesson.state_path)
+            stopping.obey()
+
+
+class Since:
+    """What happened since the last row of the journal."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.loss, self.steps = torch.zeros((), device=fabric.device), 0
+        self._waited, self._began = 0.0, time.perf_counter()
+
+    def add(self, loss: torch.Tensor, waited: float) -> None:
+        """A step."""
+        self.loss = self.loss + loss
+        self._waited += waited
+        self.steps += 1
+
+    def mean_loss(self) -> float:
+        """Of a step."""
+        return float(self.loss) / self.steps
+
+    def speed(self, batch: int) -> float:
+        """Images a second."""
+        return self.steps * batch / (time.perf_counter() - self._began)
+
+    def waiting(self) -> float:
+        """Share of the time that went into making pictures."""
+        return self._waited / (time.perf_counter() - self._began)
+
+
+def _refuse_nonsense(lesson: Lesson, state: State, loss: torch.Tensor) -> None:
+    if bool(torch.isfinite(loss)):
+        return
+    kept = f"the weights of step {state.best_step} are kept" if state.best else "nothing was learned yet"
+    raise ModelError(
+        f"{lesson.name}: the loss is no number any more at step {state.step}; {kept}",
+        fix="choose a lower optimiser.rate, or loop.precision fp32",
+    )
+
+
+def _checked(fabric: Fabric, lesson: Lesson, learner: Learner) -> Checked | None:
+    """The validation, made by the first process."""
+    if not fabric.is_global_zero or lesson.validation is None:
+        return None
+    return lesson.validation(learner.average.network, fabric)
+
+
+def _keep(
+    fabric: Fabric, lesson: Lesson, state: State, learner: Learner, checked: Checked | None, clock: Clock
+) -> None:
+    """The weights of now as the last ones, and as the best where they are that, or as good."""
+    state.last = learner.averaged()
+    score = checked.score if checked is not None and math.isfinite(checked.score) else None
+    if score is None or score * GAIN <= state.best_score:
+        if score is None or score < state.best_score * GAIN:
+            state.best_step = state.step
+        state.best_score = min(state.best_score, score or math.inf)
+        state.best = state.last
+        if fabric.is_global_zero:
+            lesson.keep(state)
+    state.best_step, state.best_score = clock.heard((state.best_step, state.best_score))
+
+
+def _stands_still(lesson: Lesson, state: State, progress: float) -> bool:
+    patience = lesson.config.loop.patience
+    if patience is None or state.budget or lesson.validation is None:
+        return False
+    return progress - state.best_step / lesson.steps > patience
+
+
+def _row(
+    lesson: Lesson, state: State, checked: Checked | None, progress: float, facts: dict[str, float]
+) -> Row:
+    return Row(
+        stage=lesson.name,
+        step=state.step,
+        epoch=round(state.step * lesson.batches.batch / len(lesson.batches.examples), 2),
+        progress=round(min(progress, 1), 4),
+        median=checked.median if checked else math.nan,
+        mean=checked.mean if checked else math.nan,
+        missing=checked.missing if checked else math.nan,
+        extra=checked.extra if checked else math.nan,
+        best=state.best_score,
+        seconds=round(state.seconds, 2),
+        **facts,
+    )

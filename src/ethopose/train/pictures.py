@@ -1,0 +1,84 @@
+"""What a training looks like: batches as augmented, validation frames with truth and prediction, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from ethopose.draw import marks, page, write_png
+from ethopose.store.atomic import replacing
+from ethopose.train.batches import Batches
+from ethopose.train.journal import Row
+from ethopose.train.loop import Lesson
+from ethopose.train.state import State
+
+SHOWN = 12  # pictures of a sheet
+
+
+def draw_batch(batches: Batches, path: Path) -> None:
+    """The first batches as the network sees them, with their keypoints."""
+    tiles: list[np.ndarray] = []
+    for step in range(-(-SHOWN // batches.batch)):
+        batch = batches(step, slice(0, batches.batch), 1.0)
+        tiles += [
+            marks(_image(i), xy.numpy())
+            for i, xy in zip(batch.images.cpu(), batch.truth.xy.cpu(), strict=True)
+        ]
+    write_png(page(tiles[:SHOWN], "as augmented", "crosses: what people placed"), path)
+
+
+def draw_validation(fabric: Fabric, lesson: Lesson, state: State, path: Path) -> None:
+    """Validation pictures with truth and prediction, the worst first."""
+    if lesson.validation is None:
+        return
+    check = lesson.validation
+    lesson.graph.load_state_dict(state.best)
+    points = check(lesson.graph.eval(), fabric).points
+    scale = check.batches.examples.scale
+    images = np.unique(points.image)
+    error = [np.nanmax(points[points.image == image].error, initial=0) for image in images]
+    tiles = []
+    for image in images[np.argsort(error)[::-1]][:SHOWN]:
+        mine = points[points.image == image]
+        picture = _image(check.batches.plain(np.array([image])).images[0].cpu())
+        placed, found = np.full((2, len(mine), len(check.skeleton.keypoints), 2), np.nan)
+        each = np.arange(len(mine))
+        placed[each, mine.keypoint], found[each, mine.keypoint] = mine.truth * scale, mine.found * scale
+        tiles.append(marks(picture, placed, found))
+    if tiles:
+        write_png(page(tiles, "the worst of the validation", "crosses: placed, dots: found"), path)
+
+
+def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Loss, error and rate over the training, a column a stage."""
+    from matplotlib.figure import Figure
+
+    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    figure = Figure(figsize=(5.5 * max(len(stages), 1), 7), layout="constrained")
+    axes = figure.subplots(2, max(len(stages), 1), squeeze=False, sharex="col")
+    for column, stage in enumerate(stages):
+        mine = [Row(**row) for row in rows if row["stage"] == stage]
+        minutes = [row.seconds / 60 for row in mine]
+        top, bottom = axes[:, column]
+        top.plot(minutes, [row.loss for row in mine], color="#0072b2")
+        top.set(title=stage, ylabel="loss", yscale="log")
+        for name, colour in (("median", "#009e73"), ("mean", "#d55e00"), ("best", "#999999")):
+            bottom.plot(minutes, [getattr(row, name) for row in mine], color=colour, label=name)
+        bottom.set(xlabel="minutes", ylabel="error on validation images, px", yscale="log")
+        bottom.legend(frameon=False)
+        for axis in (top, bottom):
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(alpha=0.3)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+def _image(image: Tensor) -> np.ndarray:
+    """RGB uint8 of a picture from 0 to 1."""
+    pixels = (image.float().permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    return np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels

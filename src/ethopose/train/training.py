@@ -1,0 +1,173 @@
+"""Train a model: from labels to a folder that predicts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from ethopose.core import Labels, UsageError
+from ethopose.families import native
+from ethopose.formats import split_names
+from ethopose.models.plugins import load_plugin
+from ethopose.store.atomic import make_folder, remove, replacing
+from ethopose.train.config import Config, as_yaml
+from ethopose.train.devices import decided, make_fabric, place
+from ethopose.train.journal import Journal, Nobody, Row, Watch
+from ethopose.train.lessons import make_lesson
+from ethopose.train.loop import train_stage
+from ethopose.train.pictures import draw_batch, draw_curves, draw_validation
+from ethopose.train.plan import Plan, plan
+from ethopose.train.state import State, load_state
+from ethopose.train.wishes import configured
+
+TRAINING, CONFIG, STATE, LAST = "training", "config.yaml", "state.pt", "last.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training."""
+
+    path: Path  # of the model's folder
+    rows: tuple[Row, ...]  # its journal
+    plan: Plan
+
+    def as_data(self) -> dict[str, Any]:
+        """For programs."""
+        choices = [asdict(choice) for choice in self.plan.choices]
+        return {"path": str(self.path), "choices": choices, "rows": [asdict(row) for row in self.rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What each process is handed."""
+
+    plan: Plan
+    out: Path
+    resume: bool
+    began: float  # on the clock of `time.time`
+
+
+def train(
+    labels: str | Path | Sequence[str | Path] | Labels,
+    out: str | Path,
+    *,
+    config: Config | Mapping[str, Any] | Path | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+    **settings: Any,
+) -> Trained:
+    """Train a model from labels of any tool, or from those in memory, into the folder `out`.
+
+    `settings` are those of the command line: kind, preset, minutes, backbone, weights ...; all others
+    stand in `config`, a YAML file or what is in one. A training that was stopped goes on with `resume`,
+    bit for bit as if it had not been where its length is given in steps and it runs on a CPU.
+
+    Raises:
+        UsageError: `out` holds a model already, or a training that may be resumed.
+        DataError, FormatError: the labels are none to learn from.
+        SpecError: the configuration asks for what cannot be.
+        ModelError: the loss became no number; the last good weights are kept.
+    """
+    began = time.time()
+    given = labels if isinstance(labels, Labels) else None
+    sources = () if isinstance(labels, Labels) else (labels,) if isinstance(labels, str | Path) else labels
+    out, watch = Path(out), watch or Nobody()
+    if resume and config is None and (out / TRAINING / CONFIG).exists():
+        config = out / TRAINING / CONFIG
+    asked = configured(tuple(map(Path, sources)), config, settings)
+    _refuse(out, resume=resume, overwrite=overwrite)
+    made = prepare(asked, out, given)
+    watch.plan(made)
+    job = Job(made, out, resume, began)
+    fabric = make_fabric(made.config.loop)
+    spread = fabric.world_size > 1
+    rows = fabric.launch(partial(_run, job=job, watch=Nobody() if spread else watch))
+    return Trained(out, tuple(Row(**row) for row in rows), made)
+
+
+def prepare(config: Config, out: Path, labels: Labels | None = None) -> Plan:
+    """Read the labels, unless they are given, and decide everything."""
+    for plugin in config.plugins:
+        load_plugin(plugin)
+    config = config.model_copy(update={"loop": decided(config.loop)})
+    return plan(config, out.name, place(config.loop), labels)
+
+
+def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
+    if not out.exists() or overwrite or resume:
+        return
+    if (out / TRAINING / STATE).exists():
+        raise UsageError("a training is there that did not end", where=out, fix="--resume, or --overwrite")
+    if any(out.iterdir()):
+        raise UsageError("the folder is not empty", where=out, fix="choose another -o, or --overwrite")
+
+
+def _run(fabric: Fabric, job: Job, watch: Watch) -> list[dict[str, Any]]:
+    """All stages, in one process of perhaps several."""
+    made, folder, first = job.plan, job.out / TRAINING, fabric.is_global_zero
+    state = State(made.key())
+    if job.resume and (folder / STATE).exists():
+        state = load_state(folder / STATE, state.key)
+    if first:
+        _prepare_folder(made, folder)
+    fabric.barrier()
+    journal = Journal(folder, made.config.loop.trackers if first else (), watch)
+    since = job.began
+    while state.stage < len(made.config.stages):
+        lesson = make_lesson(fabric, made, state.stage, folder, lambda s: _keep(job, s), watch)
+        _decide_budget(made, state, time.time() - since)
+        if first:
+            draw_batch(lesson.batches, folder / f"{lesson.name}.batch.png")
+        train_stage(fabric, lesson, state, journal)
+        since = time.time()
+        if first:
+            draw_validation(fabric, lesson, state, folder / f"{lesson.name}.validation.png")
+        state.next_stage()
+        if first:
+            state.save(folder / STATE)
+    if first:
+        _finish(job, state)
+    return state.rows
+
+
+def _decide_budget(made: Plan, state: State, waited: float) -> None:
+    """Of the minutes that are left, the share of the stage that begins; `waited` seconds were lost."""
+    minutes = made.config.loop.minutes
+    if minutes is None or state.budget:
+        return
+    state.spent += waited
+    shares = [stage.share for stage in made.config.stages.values()][state.stage :]
+    state.budget = max(60 * minutes - state.spent, 1.0) * shares[0] / sum(shares)
+
+
+def _prepare_folder(made: Plan, folder: Path) -> None:
+    make_folder(folder)
+    with replacing(folder / CONFIG) as file:
+        file.write(as_yaml(made.config).encode())
+    with replacing(folder / "split.json") as file:
+        file.write(json.dumps(split_names(made.labels), indent=1).encode())
+
+
+def _keep(job: Job, state: State) -> None:
+    """A model that can be used as soon as each of its stages has weights."""
+    weights = [*state.finished, state.best]
+    if len(weights) == len(job.plan.spec.stages):
+        native.write(job.out, job.plan.spec, weights, plugins=job.plan.config.plugins, half=False)
+
+
+def _finish(job: Job, state: State) -> None:
+    folder = job.out / TRAINING
+    native.write(job.out, job.plan.spec, state.finished, plugins=job.plan.config.plugins, half=False)
+    with replacing(folder / LAST) as file:
+        file.write(native.packed(state.finished_last, half=False))
+    draw_curves(state.rows, folder / "curves.png")
+    for path in (*folder.glob("*.npy"), folder / STATE):
+        remove(path)
