@@ -21,7 +21,8 @@ class Row:
     keypoint: str  # or "all"
     images: int
     errors: Errors
-    tools: dict[str, float]  # such as `coco.AP`: of whole animals, so only where `keypoint` is "all"
+    tools: dict[str, float]  # such as `coco.AP`: of whole animals, so only where `keypoint` is "all".
+    # `identity.accuracy` is there where labels and poses name individuals
 
     def as_data(self) -> dict[str, str | int | float]:
         """The row as columns."""
@@ -38,6 +39,7 @@ def summarise(sample: Sample, pcutoff: float) -> tuple[Row, ...]:
     for split, members in sample.by_split():
         for video, some in sample.by_video(members):
             numbers = _of_tools([drawn[int(image)] for image in some], pcutoff, single=single)
+            numbers |= _identity(sample, some)
             rows += _by_keypoint(sample, some, (split, video), pcutoff, numbers)
     return tuple(rows)
 
@@ -49,6 +51,22 @@ def _of_tools(drawn: Sequence[Scene], pcutoff: float, *, single: bool) -> dict[s
         "sleap": sleap(drawn),
     }
     return {f"{tool}.{name}": value for tool, told in numbers.items() for name, value in told.items()}
+
+
+def _identity(sample: Sample, images: Int64[np.ndarray, "image"]) -> dict[str, float]:
+    """Share of the matched named animals that were given their own name."""
+    points = sample.points
+    both = np.isin(points.image, images) & (points.row >= 0) & (points.truth_row >= 0)
+    pairs = np.unique(np.stack((points.row[both], points.truth_row[both]), 1), axis=0)
+    named = sample.truth.individual[pairs[:, 1]] >= 0
+    if not sample.found.skeleton.individuals or not named.any():
+        return {}
+    ours, theirs = (
+        [(*poses.skeleton.individuals, "")[number] for number in poses.individual[rows]]
+        for poses, rows in ((sample.found, pairs[named, 0]), (sample.truth, pairs[named, 1]))
+    )
+    right = sum(one == other for one, other in zip(ours, theirs, strict=True))
+    return {"identity.accuracy": right / len(ours)}
 
 
 def _by_keypoint(

@@ -20,7 +20,7 @@ from ethopose.train.config import Augmentation
 
 NODES = 5  # of the net that bends a picture, along each side
 TILE = 512  # px: side of the noise that all pictures take pieces of
-BENT = 6  # iterations that find where a keypoint was moved to
+BENT = 12  # iterations that find where a keypoint was moved to
 RECTANGLES = 3  # at most, of what is hidden of a picture
 
 
@@ -31,7 +31,10 @@ class Chance:
     angle: Float32[np.ndarray, "batch"]  # radians, clockwise as seen
     zoom: Float32[np.ndarray, "batch"]  # more than 1: animals appear larger
     shift: Float32[np.ndarray, "batch 2"]  # of the window's sides
-    bend: Float32[np.ndarray, "batch 2 node node"]  # of the window's longer side: x, y at the net's nodes
+    place: Float32[
+        np.ndarray, "batch 3"
+    ]  # where a small window looks: which animal, x and y beside it, 0 to 1
+    bend: Float32[np.ndarray, "batch 2 node node"]  # of the window's shorter side: x, y at the net's nodes
     flip: Bool[np.ndarray, "batch"]
     black: Bool[np.ndarray, "batch"]  # outside of the frame: zeros instead of the nearest pixel
     light: Float32[np.ndarray, "batch 3"]  # brightness added, contrast, gamma
@@ -61,6 +64,7 @@ def draw(how: Augmentation, batch: int, key: tuple[int, int], strength: float = 
         angle=np.deg2rad(within(how.rotation)) if how.rotation < 180 else _any_angle(rng, batch, strength),
         zoom=np.exp(rng.uniform(low, high, batch) * strength).astype(np.float32),
         shift=within(how.shift, 2),
+        place=rng.random((batch, 3)).astype(np.float32),
         bend=within(1.0, 2, NODES, NODES) * rng.uniform(0, how.bend, (batch, 1, 1, 1)).astype(np.float32),
         flip=some(0.5 if how.flip else 0.0),
         black=rng.random(batch) < 0.5,
@@ -142,7 +146,7 @@ def move(
 def bending(nodes: Float[Tensor, "batch 2 node node"], window: tuple[int, int]) -> Tensor:
     """How far each pixel of the window is moved, px (batch, 2, height, width): smooth between the nodes."""
     down, across = (_between(nodes.shape[-1], side).to(nodes.device) for side in window)
-    return down @ (nodes * max(window)) @ across.T
+    return down @ (nodes * min(window)) @ across.T  # by the longer side it would fold narrow pictures
 
 
 @lru_cache(maxsize=8)

@@ -14,8 +14,9 @@ from ethopose.core import Skeleton
 from ethopose.models.heads.head import Truth
 from ethopose.train.augment import Chance, affine, bending, draw, move, noise_tile, on_device, paint, warp
 from ethopose.train.config import Augmentation
-from ethopose.train.examples import Examples, cut, order
+from ethopose.train.examples import Examples, centroids, cut, order
 
+BESIDE = 0.75  # of the small windows are beside an animal, others anywhere
 RESIDENT = 0.25  # of a device's free memory that pictures may fill
 STILL = Augmentation(rotation=0, zoom=(1, 1), shift=0, bend=0)
 
@@ -29,7 +30,11 @@ class Batch:
 
 
 class Batches:
-    """The batches of a training: a pure function of the step."""
+    """The batches of a training: a pure function of the step.
+
+    Windows show an example's centre, the whole picture, or where they are smaller than it a place near one
+    of its animals.
+    """
 
     def __init__(
         self,
@@ -67,12 +72,27 @@ class Batches:
         given = data.centre[rows]
         whole = np.isnan(given).any(1, keepdims=True)
         middle = np.broadcast_to((np.array(self.window[::-1], np.float32) - 1) / 2, given.shape)
-        centre = np.where(whole, middle if still else (size[:, ::-1] - 1) / 2, given)
+        looked_at = middle if still else self._looked_at(rows, size, chance)
+        centre = np.where(whole, looked_at, given)
         matrix = affine(chance, self.window, centre, middle)
         corner = self._corner(centre + chance.shift * np.array(self.window[::-1], np.float32))
         matrix[:, :, 2] -= corner[:, ::-1]
         inside = np.concatenate((-corner[:, ::-1], (size - 1 - corner)[:, ::-1]), 1).astype(np.float32)
         return self._drawn(rows, chance, matrix, corner, inside)
+
+    def _looked_at(self, rows: np.ndarray, size: np.ndarray, chance: Chance) -> np.ndarray:
+        """Middle of the picture, along axes where the window shows all of it; else beside an animal."""
+        window = np.array(self.window, np.float32)
+        animals = centroids(self.examples.xy[rows])
+        there = np.isfinite(animals).all(-1)
+        picked = (chance.place[:, 0] * there.sum(1) / BESIDE).astype(np.int64)
+        each = np.arange(len(rows))
+        order = np.argsort(~there, axis=1, kind="stable")[each, np.minimum(picked, there.shape[1] - 1)]
+        beside = animals[each, order] + (chance.place[:, 1:] - 0.5) * window[::-1]
+        anywhere = chance.place[:, 1:] * size[:, ::-1]
+        place = np.where((picked < there.sum(1))[:, None], beside, anywhere)
+        low, high = window[::-1] / 2, size[:, ::-1] - window[::-1] / 2
+        return np.where(low >= high, (size[:, ::-1] - 1) / 2, np.clip(place, low, np.maximum(high, low)))
 
     def _drawn(
         self, rows: np.ndarray, chance: Chance, matrix: np.ndarray, corner: np.ndarray, inside: np.ndarray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ethopose.core import Skeleton, SpecError
+from ethopose.core import SpecError
 from ethopose.models.spec import Part
 from ethopose.train.config import Augmentation, Config, Kind, Preset, StageConfig
 from ethopose.train.facts import TURNING, Facts
@@ -13,6 +13,7 @@ from ethopose.train.facts import TURNING, Facts
 CROWDED, MANY = 0.3, 8  # from here on bottom-up: animals that overlap, animals in a picture
 DEEPEST = 32  # stride of the encoder's last features
 STRIDE = 4  # of the maps
+LARGE = 2.0  # times the pixels that a device likes: from here on pieces of frames are learned from
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +37,22 @@ class Sizes:
 
 
 PRESETS: dict[Preset, Sizes] = {
-    "fast": Sizes(32, 64, {"cpu": 0.05e6, "gpu": 0.25e6}, {"cpu": 16, "gpu": 32}, 0.25),
-    "balanced": Sizes(48, 96, {"cpu": 0.09e6, "gpu": 1e6}, {"cpu": 24, "gpu": 48}, 1.0),
-    "accurate": Sizes(64, 160, {"cpu": 0.2e6, "gpu": 2e6}, {"cpu": 32, "gpu": 64}, 3.0),
+    "fast": Sizes(40, 64, {"cpu": 0.05e6, "gpu": 0.25e6}, {"cpu": 16, "gpu": 32}, 0.25),
+    "balanced": Sizes(64, 96, {"cpu": 0.09e6, "gpu": 1e6}, {"cpu": 24, "gpu": 48}, 1.0),
+    "accurate": Sizes(96, 160, {"cpu": 0.2e6, "gpu": 2e6}, {"cpu": 32, "gpu": 64}, 3.0),
 }
 CENTROID = 40.0  # px that an animal's length is scaled to where only its place is asked for
 
 
-def choose(config: Config, facts: Facts, skeleton: Skeleton, place: str) -> tuple[Config, list[Choice]]:
+def choose(config: Config, facts: Facts, place: str) -> tuple[Config, list[Choice]]:
     """The configuration in full, for a device that is a `cpu` or a `gpu`."""
     choices: list[Choice] = []
     kind, why = _kind(config.kind, facts)
     choices.append(Choice("kind", kind, why))
     augmentation = config.augmentation
     if augmentation is None:
-        augmentation, why = _augmentation(facts, skeleton)
-        flips = ", mirrored" if augmentation.flip else ""
-        choices.append(Choice("augmentation", f"turned by ±{augmentation.rotation:.0f}°{flips}", why))
+        augmentation, why = _augmentation(facts)
+        choices.append(Choice("augmentation", f"turned by ±{augmentation.rotation:.0f}°", why))
     names = stage_names(kind)
     for name in config.stages:
         if name not in names:
@@ -91,12 +91,10 @@ def _kind(asked: Kind | None, facts: Facts) -> tuple[Kind, str]:
     return "top-down", f"up to {facts.animals} animals in an image, {facts.crowded:.0%} overlap another"
 
 
-def _augmentation(facts: Facts, skeleton: Skeleton) -> tuple[Augmentation, str]:
+def _augmentation(facts: Facts) -> tuple[Augmentation, str]:
     if facts.turning < TURNING:
         return Augmentation(), f"the animals' axes cover {facts.turning:.0f}°"
-    mirrored = bool(skeleton.symmetries)
-    why = f"the animals' axes cover {facts.turning:.0f}°: all directions"
-    return Augmentation(rotation=180, flip=mirrored), why
+    return Augmentation(rotation=180), f"the animals' axes cover {facts.turning:.0f}°: all directions"
 
 
 def _stage(
@@ -104,13 +102,15 @@ def _stage(
 ) -> tuple[StageConfig, list[Choice]]:
     sizes = PRESETS[config.preset]
     scale, why = (given.scale, "as asked") if given.scale else _scale(name, facts, sizes.pixels[place], sizes)
-    window = given.window or _window(name, facts, scale)
+    window, seen = (
+        (given.window, "as asked") if given.window else _window(name, facts, scale, sizes.pixels[place])
+    )
     width = sizes.width[place]
     batch = given.batch or (8 if place == "cpu" else 32)
     steps = given.steps or _steps(facts, sizes.steps)
     told = [
         Choice("scale", f"{scale:.3g}", why),
-        Choice("picture", f"{window[1]} × {window[0]} px", _window_why(name)),
+        Choice("picture", f"{window[1]} × {window[0]} px", seen),
         Choice("batch", str(batch), f"usual on a {place}"),
         Choice("length", *_length(config, steps, given)),
     ]
@@ -154,15 +154,15 @@ def _rounded(scale: float) -> float:
     return round(scale, 3)
 
 
-def _window(name: str, facts: Facts, scale: float) -> tuple[int, int]:
+def _window(name: str, facts: Facts, scale: float, pixels: float) -> tuple[tuple[int, int], str]:
     if name == "instance":
         side = _up(1.25 * facts.longest * scale)
-        return side, side
-    return _up(facts.size[0] * scale), _up(facts.size[1] * scale)
-
-
-def _window_why(name: str) -> str:
-    return "a quarter more than the largest animals" if name == "instance" else "whole frames"
+        return (side, side), "a quarter more than the largest animals"
+    height, width = _up(facts.size[0] * scale), _up(facts.size[1] * scale)
+    if height * width <= LARGE * pixels:
+        return (height, width), "whole frames"
+    side = _up(max(math.sqrt(pixels), 2 * facts.longest * scale))
+    return (min(side, height), min(side, width)), "pieces of frames, most of them beside an animal"
 
 
 def _up(side: float) -> int:

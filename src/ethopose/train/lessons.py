@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lightning_fabric import Fabric
 
 from ethopose.models.preparation import scaled
 from ethopose.train.batches import Batches
+from ethopose.train.choose import DEEPEST
 from ethopose.train.config import Augmentation
 from ethopose.train.examples import Examples, centroids, load_pictures, scaled_size
 from ethopose.train.journal import Watch
@@ -38,11 +40,10 @@ def make_lesson(
     val = np.flatnonzero(np.isin(examples.picture, plan.val))
     how = plan.config.augmentation or Augmentation()
     skeleton, seed = plan.spec.skeleton, plan.config.loop.seed
+    shown = window if name == "instance" else whole_window(examples.size)
     batches, checks = (
-        Batches(
-            examples[rows], window, how, skeleton, batch=chosen.batch or 8, seed=seed, device=fabric.device
-        )
-        for rows in (train, val)
+        Batches(examples[rows], seen, how, skeleton, batch=chosen.batch or 8, seed=seed, device=fabric.device)
+        for rows, seen in ((train, window), (val, shown))
     )
     graph, pretrained = starting_network(plan, index, watch)
     validation = Validation(checks, stage, skeleton, plan.facts.length)
@@ -57,6 +58,12 @@ def make_lesson(
         state_path=folder / "state.pt",
         keep=keep,
     )
+
+
+def whole_window(size: Int64[np.ndarray, "picture 2"]) -> tuple[int, int]:
+    """Height and width that hold every picture, as large as a network needs them."""
+    height, width = (math.ceil(int(side) / DEEPEST) * DEEPEST for side in size.max(0))
+    return height, width
 
 
 def _examples(fabric: Fabric, plan: Plan, index: int, path: Path, watch: Watch) -> Examples:

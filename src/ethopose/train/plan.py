@@ -79,7 +79,7 @@ def plan(config: Config, name: str, place: str, given: Labels | None = None) -> 
     skeleton = labels.poses.skeleton
     if config.weights is not None:
         config = inherited(config, load(config.weights, alone=True))
-    full, choices = choose(config, told, skeleton, place)
+    full, choices = choose(config, told, place)
     spec = model_spec(full, skeleton, told, tree(learned, skeleton), name)
     return Plan(labels, sizes, where, train, val, told, full, tuple(choices), spec)
 
