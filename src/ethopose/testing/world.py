@@ -124,7 +124,7 @@ class World:
         visibility = np.where(hidden, OCCLUDED, VISIBLE)
         visibility[np.isnan(columns["confidence"])] = ABSENT
         columns["frame"] = np.repeat(np.arange(len(frames)), [len(row) for row in rows])
-        images = tuple(Image(path, int(frame)) for frame in frames)
+        images = tuple(Image(path, int(frame), video=path.stem) for frame in frames)
         return Labels(images, Poses(self.skeleton, **columns), visibility.astype(np.uint8))
 
     @cached_property
