@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from ethopose.core import EthoposeError, Poses
+from ethopose.core import Poses
 from ethopose.draw.labelled import note_undecodable
 from ethopose.draw.overlay import Style, overlay, rescaled, resized, write_text
 from ethopose.media import Video
+from ethopose.store.atomic import replacing
 
 TILE = 150_000  # pixels of a tile: small frames are enlarged to it, large ones shrunk
 GAP, HEAD, CAPTION = 12, 66, 26
@@ -35,7 +36,7 @@ def contact_sheet(
 
     Frames with animals come first; others fill the sheet where these are too few. `poses` are all at once
     or parts in frame order (one is held at a time); `names` are the tracks' names.
-    Raises VideoError, or EthoposeError where the picture cannot be written.
+    Raises VideoError, or ResultError where the picture cannot be written.
     """
     chosen = _choose([poses] if isinstance(poses, Poses) else poses, len(video), n)
     wanted = np.array(sorted(chosen), np.int64)
@@ -107,13 +108,8 @@ def page(tiles: Sequence[np.ndarray], title: str, facts: str) -> UInt8[np.ndarra
     return page
 
 
-def write_png(page: UInt8[np.ndarray, "height width 3"], path: Path) -> Path:
-    """Written beside and renamed: the picture is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(cv2.imencode(".png", page[..., ::-1])[1].tobytes())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise EthoposeError(f"the picture cannot be written ({error.strerror})", where=path) from error
+def write_png(image: UInt8[np.ndarray, "height width 3"], path: Path) -> Path:
+    """Write a picture whole or not at all. Raises `ResultError`."""
+    with replacing(path) as file:
+        file.write(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
     return path

@@ -59,7 +59,8 @@ def _identity(sample: Sample, images: Int64[np.ndarray, "image"]) -> dict[str, f
     both = np.isin(points.image, images) & (points.row >= 0) & (points.truth_row >= 0)
     pairs = np.unique(np.stack((points.row[both], points.truth_row[both]), 1), axis=0)
     named = sample.truth.individual[pairs[:, 1]] >= 0
-    if not sample.found.skeleton.individuals or not named.any():
+    skeletons = sample.found.skeleton, sample.truth.skeleton
+    if not all(skeleton.individuals for skeleton in skeletons) or not named.any():
         return {}
     ours, theirs = (
         [(*poses.skeleton.individuals, "")[number] for number in poses.individual[rows]]

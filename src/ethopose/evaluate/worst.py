@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from ethopose.draw import Style, overlay
+from ethopose.draw import Style, overlay, page, write_png
 from ethopose.draw.overlay import INK, PAPER, SHIFT, Pen, rescaled, resized, write_text
 from ethopose.evaluate.naming import short_name
 from ethopose.evaluate.sample import Sample
 from ethopose.media import read_pictures
-from ethopose.store import replacing
 
 WORST = 20
 SIDE = 960  # px; smaller images are enlarged until their longer side is at least this
 TILE = (270, 360)  # height, width on the sheet
-COLUMNS = 4
 CAPTION = 24
 ROOM = 1.4  # of a tile, over the extent of the points in it
 SHEET = "worst.png"  # beside the images, of all of them
@@ -44,12 +41,13 @@ def draw_worst(sample: Sample, folder: Path, *, cutoff: float) -> list[Path]:
         index = images[rank - 1]
         canvas = _drawn(picture, sample, index, cutoff)
         drawn.append(folder / f"{rank:02d}_{_file_name(short_name(sample.images[index]))}.png")
-        _write_png(canvas, drawn[-1])
+        write_png(canvas, drawn[-1])
         caption = f"{rank}  {short_name(sample.images[index])}  {_told(sample, index)}"
         tiles.append(_tile(canvas, _enlarged(_places(sample, index), _factor(picture)), caption))
     if tiles:
         drawn.append(folder.with_name(SHEET))
-        _write_png(_sheet(tiles), drawn[-1])
+        facts = "crosses: placed; dots: found; the worst first"
+        write_png(page(tiles, f"the {len(tiles)} worst images", facts), drawn[-1])
     return drawn
 
 
@@ -159,19 +157,3 @@ def _window(
     start = np.clip((low + high - sides) / 2, 0, size - sides).astype(int)
     stop = start + np.maximum(sides.astype(int), 1)
     return (int(start[0]), int(start[1])), (int(stop[0]), int(stop[1]))
-
-
-def _sheet(tiles: Sequence[np.ndarray]) -> UInt8[np.ndarray, "height width 3"]:
-    gap = 8
-    tall, wide = tiles[0].shape[0] + gap, tiles[0].shape[1] + gap
-    columns = min(COLUMNS, len(tiles))
-    page = np.full((math.ceil(len(tiles) / columns) * tall + gap, columns * wide + gap, 3), PAGE, np.uint8)
-    for place, tile in enumerate(tiles):
-        y, x = gap + place // columns * tall, gap + place % columns * wide
-        page[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
-    return page
-
-
-def _write_png(canvas: UInt8[np.ndarray, "height width 3"], path: Path) -> None:
-    with replacing(path) as file:
-        file.write(cv2.imencode(".png", canvas[..., ::-1])[1].tobytes())

@@ -37,9 +37,9 @@ class Sizes:
 
 
 PRESETS: dict[Preset, Sizes] = {
-    "fast": Sizes(40, 64, {"cpu": 0.05e6, "gpu": 0.25e6}, {"cpu": 16, "gpu": 32}, 0.25),
-    "balanced": Sizes(64, 96, {"cpu": 0.09e6, "gpu": 1e6}, {"cpu": 24, "gpu": 48}, 1.0),
-    "accurate": Sizes(96, 160, {"cpu": 0.2e6, "gpu": 2e6}, {"cpu": 32, "gpu": 64}, 3.0),
+    "fast": Sizes(40, 64, {"cpu": 0.08e6, "gpu": 0.25e6}, {"cpu": 16, "gpu": 32}, 0.25),
+    "balanced": Sizes(64, 96, {"cpu": 0.17e6, "gpu": 1e6}, {"cpu": 24, "gpu": 48}, 1.0),
+    "accurate": Sizes(96, 160, {"cpu": 0.35e6, "gpu": 2e6}, {"cpu": 32, "gpu": 64}, 3.0),
 }
 CENTROID = 40.0  # px that an animal's length is scaled to where only its place is asked for
 

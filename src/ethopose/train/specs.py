@@ -8,7 +8,7 @@ from ethopose.train.config import Config, StageConfig
 from ethopose.train.facts import Facts
 from ethopose.train.inherit import fitted
 
-THRESHOLDS = {"single": 0.1, "instance": 0.1, "centroid": 0.3, "bottom-up": 0.2}
+THRESHOLDS = {"single": 0.0, "instance": 0.0, "centroid": 0.3, "bottom-up": 0.2}
 SIGMA = 1.5  # cells, of a map's peaks
 FIELD_STRIDE = 8
 LIMB = 0.04  # of an animal's length: half the width of what joins two keypoints
@@ -65,7 +65,7 @@ def _heads(name: str, config: Config, skeleton: Skeleton, length: float, edges: 
         place = Part(name="probability_map", options={"keypoints": keypoints, "stride": 4, "sigma": SIGMA})
         who = Part(name="class_vector", options={"classes": classes})
         return (place, who) if config.identity and name == "instance" else (place,)
-    maps = {"stride": 4, "sigma": SIGMA, "sigmoid": True, "refinement": "offset"}
+    maps = {"stride": 4, "sigma": SIGMA, "sigmoid": True, "refinement": "gaussian"}
     if name == "centroid":
         return (Part(name="confidence_map", options={"keypoints": 1, **maps}),)
     places = Part(name="confidence_map", options={"keypoints": keypoints, **maps})

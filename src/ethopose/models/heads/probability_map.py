@@ -37,6 +37,8 @@ class ProbabilityMap(nn.Module):
         self.stride, self.sigma, self.patch = stride, sigma, patch
         self.deep = max(channels)
         self.layer = nn.Conv2d(channels[stride], keypoints, 1)
+        nn.init.normal_(self.layer.weight, std=0.001)  # every cell is as likely as any other to begin with
+        nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]  # it has one
         self.visible = nn.Linear(channels[self.deep], keypoints)
         own = {"logits": ("cross_entropy", 1.0), "visible": ("binary_cross_entropy_logits", 0.1)}
         self.losses = Criteria(own, loss, weight)
