@@ -87,10 +87,14 @@ def _run(words: list[str], *, debug: bool) -> int:
     try:
         outcome = int(typer.main.get_command(app)(words or ["--help"], standalone_mode=False) or 0)
         if outcome == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
-            sys.stderr.write("ethopose: interrupted; start the same command again to continue\n")
+            sys.stderr.write(
+                "ethopose: interrupted; start the same command again to continue, a training with --resume\n"
+            )
         return outcome
     except Stopped:
-        sys.stderr.write("ethopose: stopped; start the same command again to continue\n")
+        sys.stderr.write(
+            "ethopose: stopped; start the same command again to continue, a training with --resume\n"
+        )
         return ExitCode.STOPPED
     except Exception as error:
         if debug:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,7 +114,8 @@ def train_command(
         trained = train(
             labels or (), out, config=config, resume=resume, overwrite=overwrite, watch=table, **settings
         )
-    _tell(screen, trained)
+    if os.environ.get("RANK", "0") == "0":  # torchrun and SLURM run this line in every process
+        _tell(screen, trained)
     return 0
 
 

@@ -98,8 +98,9 @@ def labels_of(table: LabelTable, skeleton: Skeleton, roots: Sequence[Path]) -> L
     source = [table.keypoints.index(name) for name in shared]
     xy = np.full((n_images * n_animals, len(skeleton.keypoints), 2), np.nan)
     occluded = np.zeros(xy.shape[:2], bool)
-    xy[:, to] = table.xy.reshape(len(xy), -1, 2)[:, source]
-    occluded[:, to] = table.occluded.reshape(len(xy), -1)[:, source]
+    count = len(table.keypoints)
+    xy[:, to] = table.xy.reshape(len(xy), count, 2)[:, source]
+    occluded[:, to] = table.occluded.reshape(len(xy), count)[:, source]
     names = skeleton.individuals
     individual = [names.index(name) if name in names else -1 for name in table.individuals]
     paths = [find_file(name, roots) for name in table.images]

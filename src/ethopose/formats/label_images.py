@@ -104,7 +104,15 @@ def drop_missing(labels: Labels) -> Labels:
 
 
 def stack_labels(parts: Sequence[Labels]) -> Labels:
-    """Labels of one skeleton one after the other; splits of a name are put together."""
+    """Labels of one skeleton one after the other; splits of a name are put together.
+
+    Where some parts are split and others are not, all images of these are for training.
+    """
+    if any(part.splits for part in parts):
+        parts = [
+            part if part.splits else replace(part, splits={"train": np.arange(len(part.images))})
+            for part in parts
+        ]
     starts = np.cumsum([0, *(len(part.images) for part in parts)])
     moved = [
         replace(part.poses, frame=part.poses.frame + start)

@@ -20,7 +20,7 @@ from ethopose.train.config import Augmentation
 
 NODES = 5  # of the net that bends a picture, along each side
 TILE = 512  # px: side of the noise that all pictures take pieces of
-BENT = 12  # iterations that find where a keypoint was moved to
+BENT = 24  # iterations that find where a keypoint was moved to
 RECTANGLES = 3  # at most, of what is hidden of a picture
 
 

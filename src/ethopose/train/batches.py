@@ -107,6 +107,8 @@ class Batches:
         images = warp(pieces, turn, edge, bend, drawn["black"])
         xy = torch.from_numpy(self.examples.xy[rows] - corner[:, None, None, ::-1].astype(np.float32))
         seen = move(xy.to(self.device), turn, drawn["flip"], self._swap, bend)
+        if self.examples.centroid:
+            seen = box_middles(seen)[:, :, None]
         individual = torch.from_numpy(self.examples.individual[rows]).to(self.device)
         return Batch(paint(images, drawn, self._tile), Truth(seen, individual, self.window))
 
@@ -116,6 +118,13 @@ class Batches:
         corner = np.round(centre[:, ::-1]).astype(np.int64) - np.array(self._piece) // 2
         clipped: np.ndarray = np.clip(corner, 0, np.maximum(whole - self._piece, 0))
         return clipped
+
+
+def box_middles(xy: Float[Tensor, "batch animal keypoint 2"]) -> Float[Tensor, "batch animal 2"]:
+    """The middle of the box around what is seen of each animal; NaN without any (as `centroids`)."""
+    seen = xy.isfinite()
+    low, high = xy.where(seen, torch.inf).amin(2), xy.where(seen, -torch.inf).amax(2)
+    return torch.where(low.isfinite(), (low + high) / 2, torch.nan)
 
 
 def sides_changed(skeleton: Skeleton, keypoints: int) -> Int64[np.ndarray, "keypoint"]:

@@ -47,7 +47,7 @@ CENTROID = 40.0  # px that an animal's length is scaled to where only its place 
 def choose(config: Config, facts: Facts, place: str) -> tuple[Config, list[Choice]]:
     """The configuration in full, for a device that is a `cpu` or a `gpu`."""
     choices: list[Choice] = []
-    kind, why = _kind(config.kind, facts)
+    kind, why = _kind(config.kind, facts, identity=config.identity)
     choices.append(Choice("kind", kind, why))
     augmentation = config.augmentation
     if augmentation is None:
@@ -74,14 +74,14 @@ def stage_names(kind: Kind) -> tuple[str, ...]:
     return ("centroid", "instance") if kind == "top-down" else (kind,)
 
 
-def _kind(asked: Kind | None, facts: Facts) -> tuple[Kind, str]:
+def _kind(asked: Kind | None, facts: Facts, *, identity: bool) -> tuple[Kind, str]:
     if asked is not None:
-        if asked == "single" and facts.animals > 1:
-            raise SpecError(
-                f"--kind single, and {facts.animals} animals are labelled in one image",
-                fix="choose top-down or bottom-up",
-            )
+        _refuse_what_cannot_be(asked, facts, identity=identity)
         return asked, "as asked"
+    if facts.keypoints == 1 and facts.animals > 1:
+        return "top-down", "animals of one keypoint have nothing to be joined by"
+    if facts.animals <= 1 and identity:
+        return "top-down", "individuals are told apart in crops around them"
     if facts.animals <= 1:
         return "single", "no image shows more than one labelled animal"
     if facts.crowded > CROWDED:
@@ -89,6 +89,18 @@ def _kind(asked: Kind | None, facts: Facts) -> tuple[Kind, str]:
     if facts.animals > MANY:
         return "bottom-up", f"up to {facts.animals} animals in an image"
     return "top-down", f"up to {facts.animals} animals in an image, {facts.crowded:.0%} overlap another"
+
+
+def _refuse_what_cannot_be(asked: Kind, facts: Facts, *, identity: bool) -> None:
+    if asked == "single" and facts.animals > 1:
+        raise SpecError(
+            f"a single model, and {facts.animals} animals are labelled in one image",
+            fix="choose --kind top-down or bottom-up",
+        )
+    if asked == "single" and identity:
+        raise SpecError("a single model tells no individuals apart", fix="choose --kind top-down")
+    if asked == "bottom-up" and facts.keypoints == 1:
+        raise SpecError("a bottom-up model joins keypoints, and there is one", fix="choose --kind top-down")
 
 
 def _augmentation(facts: Facts) -> tuple[Augmentation, str]:

@@ -37,7 +37,7 @@ class Clock:
         apart = 1 / self._loop.validations
         if self._seconds is not None:
             apart = max(apart, self.heard(took) / CHECKING / self._seconds)
-        return progress + apart
+        return progress + apart - 1e-9  # so that sums of shares do not miss a step by rounding
 
     def should_save(self) -> bool:
         """Whether the state was last saved long enough ago."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from ethopose.core import SpecError
 from ethopose.models.spec import Frozen, Part
@@ -35,7 +35,7 @@ class Augmentation(Frozen):
     """How pictures are changed each time they are seen; ranges are uniform around no change."""
 
     rotation: float = Field(35.0, ge=0, le=180)  # degrees
-    zoom: tuple[float, float] = (0.7, 1.4)
+    zoom: tuple[PositiveFloat, PositiveFloat] = (0.7, 1.4)
     shift: float = Field(0.12, ge=0, le=0.5)  # share of the window's sides
     bend: float = Field(0.04, ge=0, le=0.1)  # largest share of them that a smooth deformation moves points by
     flip: bool = False  # left for right, with the skeleton's symmetries
@@ -46,12 +46,21 @@ class Augmentation(Frozen):
     blur: float = Field(0.2, ge=0, le=1)  # share of the pictures
     erase: float = Field(0.15, ge=0, le=1)  # share of three rectangles a picture that are hidden
 
+    @field_validator("zoom")
+    @classmethod
+    def _ascends(cls, zoom: tuple[float, float]) -> tuple[float, float]:
+        if zoom[0] > zoom[1]:
+            raise ValueError("the smaller comes first")
+        return zoom
+
 
 class StageConfig(Frozen):
     """One network: a single model has one, a top-down pair two."""
 
     scale: float | None = Field(None, gt=0, le=2)  # of the frame
-    window: tuple[int, int] | None = None  # (height, width) px of the scaled frame that a batch shows
+    window: tuple[PositiveInt, PositiveInt] | None = (
+        None  # (height, width) px of the scaled frame that a batch shows
+    )
     channels: Literal[1, 3] | None = None  # of the pictures: gray or RGB
     backbone: Part | None = None
     neck: Part | None = None
@@ -137,7 +146,7 @@ def make_config(content: dict[str, Any], where: object = None) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda told: told["type"] != "extra_forbidden")
         place = ".".join(str(key) for key in first["loc"])
         if first["type"] != "extra_forbidden":
             raise SpecError(f"{place}: {first['msg']}", where=where) from None
@@ -157,8 +166,7 @@ def _fields(path: tuple[int | str, ...]) -> list[str]:
     model: Any = Config
     for key in path:
         if not isinstance(key, str) or key not in getattr(model, "model_fields", {}):
-            model = StageConfig  # the key of a dictionary
-            continue
+            continue  # a key of a dictionary or a place in a list
         kinds = [kind for kind in _classes(model.model_fields[key].annotation) if issubclass(kind, Frozen)]
         model = kinds[0] if kinds else model
     return list(model.model_fields)

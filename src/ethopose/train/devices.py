@@ -45,22 +45,33 @@ def make_fabric(loop: Loop) -> Fabric:
     kind, _, number = loop.device.partition(":")
     devices = loop.devices or 1
     alone = devices * loop.nodes == 1
-    outside = "TORCHELASTIC_RUN_ID" in os.environ or ("SLURM_JOB_ID" in os.environ and not alone)
+    settle(loop)
+    return Fabric(
+        accelerator=kind,
+        devices=[int(number or 0)] if kind == "cuda" and alone else devices,
+        num_nodes=loop.nodes,
+        strategy="auto" if alone else "ddp_spawn" if spawns(loop) else "ddp",
+        precision=PRECISIONS[loop.precision],  # type: ignore[arg-type]  # one of Fabric's own names
+        plugins=[LightningEnvironment()] if alone else None,
+    )
+
+
+def spawns(loop: Loop) -> bool:
+    """Whether processes have to be made; those of torchrun and SLURM are there."""
+    outside = "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_JOB_ID" in os.environ
+    return (loop.devices or 1) * loop.nodes > 1 and not outside
+
+
+def settle(loop: Loop) -> None:
+    """What holds for a whole process, and has to be told to each."""
+    kind = loop.device.partition(":")[0]
     if kind == "cpu":
-        torch.set_num_threads(max((loop.threads or 1) // devices, 1))
+        torch.set_num_threads(max((loop.threads or 1) // (loop.devices or 1), 1))
     if kind == "cuda":
         torch.backends.cudnn.benchmark = not loop.deterministic
         torch.use_deterministic_algorithms(loop.deterministic, warn_only=True)
     if kind == "cuda" and loop.precision != "fp32":
         torch.set_float32_matmul_precision("high")
-    return Fabric(
-        accelerator=kind,
-        devices=[int(number or 0)] if kind == "cuda" and alone else devices,
-        num_nodes=loop.nodes,
-        strategy="auto" if alone else "ddp" if outside else "ddp_spawn",
-        precision=PRECISIONS[loop.precision],  # type: ignore[arg-type]  # one of Fabric's own names
-        plugins=[LightningEnvironment()] if alone else None,
-    )
 
 
 def place(loop: Loop) -> str:

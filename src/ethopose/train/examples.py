@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +34,14 @@ class Examples:
     individual: Int64[np.ndarray, "example animal"]
     centre: Float32[np.ndarray, "example 2"]  # of the window; NaN: the whole picture is shown
     scale: float
+    centroid: bool = False  # whether only the middle of each animal is asked for
 
     def __len__(self) -> int:
         return len(self.picture)
 
     def __getitem__(self, rows: Int64[np.ndarray, "chosen"]) -> Examples:
         chosen = {name: getattr(self, name)[rows] for name in ("picture", "xy", "individual", "centre")}
-        return Examples(self.pictures, self.size, **chosen, scale=self.scale)
+        return Examples(self.pictures, self.size, **chosen, scale=self.scale, centroid=self.centroid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def load_pictures(
     channels = 1 if preparation.color == "gray" else 3
     with disk_errors(path):
         mapped = np.lib.format.open_memmap(path, "w+", np.uint8, (len(sizes), tall, wide, channels))
+        _allocate(path)
     bare = preparation.model_copy(update={"pad_to": 1})
     for number, picture in enumerate(read_pictures(labels.images)):
         if picture is None or picture.shape[:2] != tuple(sizes[number]):
@@ -97,6 +100,13 @@ def load_pictures(
         mapped[number, : ready.shape[0], : ready.shape[1]] = ready
         progress("reading labelled images", number + 1, len(sizes))
     mapped.flush()
+
+
+def _allocate(path: Path) -> None:
+    """Give a file all of its bytes now: a disk that is full later would end the process without a word."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def scaled_size(sizes: Int64[np.ndarray, "*any 2"], preparation: Preparation) -> Int64[np.ndarray, "*any 2"]:

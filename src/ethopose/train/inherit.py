@@ -21,6 +21,17 @@ KINDS: dict[str, Kind] = {
 }
 
 
+# layers of heads whose rows are keypoints, edges or individuals, by head
+BY_NAME = {
+    "probability_map": ("layer", "visible"),
+    "confidence_map": ("layer", "offsets"),
+    "simcc": ("layer",),
+    "part_affinity": ("layer",),
+    "class_map": ("layer",),
+    "class_vector": ("last",),
+}
+
+
 def role(stage: Stage) -> str:
     """What a stage is here: single, centroid, instance or bottom-up."""
     if stage.grouping.name == "one_per_peak":
@@ -43,8 +54,9 @@ def inherited(config: Config, donor: Model) -> Config:
             "heads": network.heads,
         }
         given = stages.get(name, StageConfig())
-        asked = given.model_dump(exclude_unset=True) | config.every_stage.model_dump(exclude_unset=True)
-        if {"backbone", "neck", "heads"} & asked.keys():
+        told = config.every_stage.model_dump(exclude_none=True) | given.model_dump(exclude_none=True)
+        asked = {key: value for key, value in StageConfig.model_validate(told) if value is not None}
+        if any(asked.get(part, own[part]) != own[part] for part in ("backbone", "neck", "heads")):
             raise SpecError("both weights to start from and another network", fix="leave out one of the two")
         stages[name] = given.model_copy(update={key: value for key, value in own.items() if key not in asked})
     kind = config.kind or KINDS[role(donor.spec.stages[0])]
@@ -64,23 +76,25 @@ def fitted(heads: Sequence[Part], skeleton: Skeleton, edges: Edges, name: str) -
     )
 
 
-def take_over(graph: NetworkGraph, stage: Stage, skeleton: Skeleton, donor: Model) -> tuple[str, ...]:
-    """Copy the weights of the donor's stage of the same role; gives the keypoints that it knew.
+def take_over(graph: NetworkGraph, stage: Stage, skeleton: Skeleton, donor: Model) -> tuple[str, ...] | None:
+    """Copy the weights of the donor's stage of the same role; gives the keypoints that it knew, None where
+    it has no such stage.
 
     Raises:
         SpecError: the donor has no such stage.
     """
     index = next((i for i, given in enumerate(donor.spec.stages) if role(given) == role(stage)), None)
     if index is None:
-        return ()
+        return None
     given = donor.spec.stages[index]
     state = graph.state_dict()
     for name, tensor in donor.weights(index).items():
         rows = _rows(name, given, stage, donor.spec.skeleton, skeleton)
         if rows is None:
-            if state[name].shape != tensor.shape:
+            if state[name].shape == tensor.shape:
+                state[name] = tensor
+            elif not name.startswith("heads."):
                 raise SpecError(f"the weights do not fit: {name} is {tuple(tensor.shape)}")
-            state[name] = tensor
         else:
             _copy_rows(state[name], tensor, rows)
     graph.load_state_dict(state)
@@ -92,15 +106,17 @@ Names = Sequence[object]
 
 
 def _rows(name: str, given: Stage, wanted: Stage, old: Skeleton, new: Skeleton) -> tuple[Names, Names] | None:
-    """What the rows of a head's last layer stand for, in both models; None where they are all kept."""
+    """What the rows of a head's layer stand for, in both models; None where they are no list of names."""
     parts = name.split(".")
     if parts[0] != "heads" or role(given) == "centroid":
         return None
     head, other = given.network.heads[int(parts[1])], wanted.network.heads[int(parts[1])]
+    if parts[2] not in BY_NAME.get(head.name, ()):
+        return None
     if "edges" in head.options:
         return _edge_names(head, old), _edge_names(other, new)
     if "classes" in head.options:
-        return (old.individuals, new.individuals) if parts[2] in ("layer", "last") else None
+        return old.individuals, new.individuals
     return old.keypoints, new.keypoints
 
 

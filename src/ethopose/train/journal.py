@@ -26,6 +26,7 @@ class Row:
     mean: float
     missing: float  # share of the labelled keypoints
     extra: float  # animals a picture that nobody labelled
+    overflown: int  # validation images with more peaks than are kept
     best: float  # score (`Checked.score`) of the best so far
     rate: float  # of learning
     images_per_s: float

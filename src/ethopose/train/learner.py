@@ -93,6 +93,11 @@ class Learner:
         self._optimiser.zero_grad()
         self.average.update(number)
 
+    def is_sound(self) -> bool:
+        """Whether all weights are numbers: others are not worth keeping."""
+        floats = [tensor for tensor in self.graph.state_dict().values() if tensor.is_floating_point()]
+        return all(bool(torch.isfinite(tensor).all()) for tensor in floats)
+
     def averaged(self) -> Weights:
         """The averaged weights, on the host."""
         state = self.average.network.state_dict()

@@ -81,6 +81,7 @@ def _examples(fabric: Fabric, plan: Plan, index: int, path: Path, watch: Watch) 
         individual=individual,
         centre=scaled(centre, preparation),
         scale=preparation.scale,
+        centroid=list(plan.config.stages)[index] == "centroid",
     )
 
 
@@ -97,8 +98,6 @@ def _placed(
         return picture, xy[mine][:, None], individual[mine][:, None], middle[mine]
     picture = np.arange(len(xy))
     nowhere = np.full((len(picture), 2), np.nan, np.float32)
-    if name == "centroid":
-        return picture, middle[:, :, None], individual, nowhere
     if name == "single":
         rows = picture, np.isfinite(middle).all(-1).argmax(1)
         return picture, xy[rows][:, None], individual[rows][:, None], nowhere

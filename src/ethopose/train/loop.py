@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -24,6 +25,8 @@ from ethopose.train.validation import Checked, Validation
 
 FADE = 0.8  # from this share of a run on, augmentation is half as strong
 GAIN = 0.99  # a score must fall to this share of the best to count as a gain
+SETTLED = 0.6  # share of a run before which it is not stopped for want of gains
+SATURATED = 0.8  # of an animal's length, at which errors stop to count
 LOOKED_AT = 20  # steps after which the loss is looked at: looking makes a GPU wait
 
 
@@ -69,13 +72,15 @@ def train_stage(fabric: Fabric, lesson: Lesson, state: State, journal: Journal) 
 
             check = progress >= state.next_check or progress >= 1
             if check or since.steps % LOOKED_AT == 0:
-                _refuse_nonsense(lesson, state, since.loss)
+                since.hear(fabric)
+                _refuse_nonsense(lesson, state, finite=bool(torch.isfinite(since.loss)))
             if check:
                 speed, waiting = since.speed(batch), since.waiting()
                 began = time.perf_counter()
                 checked = _checked(fabric, lesson, learner)
                 _keep(fabric, lesson, state, learner, checked, clock)
                 if fabric.is_global_zero:
+                    _tell_overflow(lesson, state, checked, journal)
                     facts = {"loss": since.mean_loss(), "images_per_s": speed, "waiting": waiting}
                     rate = learning_rate(progress, settings.warm_up, settings.final) * learner.peak
                     journal.add(_row(lesson, state, checked, progress, {**facts, "rate": rate}), state.rows)
@@ -85,10 +90,13 @@ def train_stage(fabric: Fabric, lesson: Lesson, state: State, journal: Journal) 
                     journal.watch.say(f"{lesson.name}: no gain since step {state.best_step}, stopped early")
                     break
 
-            if fabric.is_global_zero and (clock.should_save() or stopping.asked):
+            stop = stopping.agree(fabric, state.step)
+            if fabric.is_global_zero and (clock.should_save() or stop) and learner.is_sound():
                 learner.store(state)
                 state.save(lesson.state_path)
-            stopping.obey()
+            if stop:
+                journal.watch.say(f"{lesson.name}: step {state.step} is saved; --resume goes on from there")
+                stopping.obey()
 
 
 class Since:
@@ -104,6 +112,11 @@ class Since:
         self._waited += waited
         self.steps += 1
 
+    def hear(self, fabric: Fabric) -> None:
+        """Make the loss that of all processes."""
+        if fabric.world_size > 1:
+            self.loss = cast(torch.Tensor, fabric.all_reduce(self.loss, reduce_op="mean"))
+
     def mean_loss(self) -> float:
         """Of a step."""
         return float(self.loss) / self.steps
@@ -117,8 +130,8 @@ class Since:
         return self._waited / (time.perf_counter() - self._began)
 
 
-def _refuse_nonsense(lesson: Lesson, state: State, loss: torch.Tensor) -> None:
-    if bool(torch.isfinite(loss)):
+def _refuse_nonsense(lesson: Lesson, state: State, *, finite: bool) -> None:
+    if finite:
         return
     kept = f"the weights of step {state.best_step} are kept" if state.best else "nothing was learned yet"
     raise ModelError(
@@ -138,7 +151,9 @@ def _keep(
     fabric: Fabric, lesson: Lesson, state: State, learner: Learner, checked: Checked | None, clock: Clock
 ) -> None:
     """The weights of now as the last ones, and as the best where they are that, or as good."""
-    state.last = learner.averaged()
+    last = learner.averaged()
+    _refuse_nonsense(lesson, state, finite=all(bool(tensor.isfinite().all()) for tensor in last.values()))
+    state.last = last
     score = checked.score if checked is not None and math.isfinite(checked.score) else None
     if score is None or score * GAIN <= state.best_score:
         if score is None or score < state.best_score * GAIN:
@@ -154,7 +169,19 @@ def _stands_still(lesson: Lesson, state: State, progress: float) -> bool:
     patience = lesson.config.loop.patience
     if patience is None or state.budget or lesson.validation is None:
         return False
+    if progress < SETTLED or state.best_score > SATURATED * lesson.validation.length:
+        return False  # the rate has yet to fall, or errors are too large for the score to tell a gain
     return progress - state.best_step / lesson.steps > patience
+
+
+def _tell_overflow(lesson: Lesson, state: State, checked: Checked | None, journal: Journal) -> None:
+    """Once, until it has passed."""
+    before = any(row["stage"] == lesson.name and row["overflown"] for row in state.rows[-1:])
+    if checked and checked.overflown and not before:
+        journal.watch.say(
+            f"{lesson.name}: {checked.overflown} validation images show more peaks than are kept; "
+            "usual in the beginning"
+        )
 
 
 def _row(
@@ -169,6 +196,7 @@ def _row(
         mean=checked.mean if checked else math.nan,
         missing=checked.missing if checked else math.nan,
         extra=checked.extra if checked else math.nan,
+        overflown=checked.overflown if checked else 0,
         best=state.best_score,
         seconds=round(state.seconds, 2),
         **facts,

@@ -74,9 +74,9 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly the nearest matrix (rows x columns) with orthonormal rows or columns, in bf16."""
+    """Nearly the nearest matrix (rows x columns) with orthonormal rows or columns; on a GPU in bf16."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if matrix.is_cuda else matrix.float()  # few CPUs gain by bf16, many lose
     flat = x.shape[0] > x.shape[1]
     x = x.T if flat else x
     x = x / (x.norm() + 1e-7)

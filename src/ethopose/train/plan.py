@@ -22,6 +22,7 @@ from ethopose.formats import (
     split_labels,
 )
 from ethopose.media import read_pictures
+from ethopose.models.build import build
 from ethopose.models.spec import ModelSpec
 from ethopose.train.choose import Choice, choose
 from ethopose.train.config import Config, Loop, as_yaml
@@ -81,6 +82,8 @@ def plan(config: Config, name: str, place: str, given: Labels | None = None) -> 
         config = inherited(config, load(config.weights, alone=True))
     full, choices = choose(config, told, place)
     spec = model_spec(full, skeleton, told, tree(learned, skeleton), name)
+    for stage in spec.stages:
+        build(stage)  # what cannot be built is told before anything is written
     return Plan(labels, sizes, where, train, val, told, full, tuple(choices), spec)
 
 

@@ -11,6 +11,7 @@ from ethopose.train.inherit import fitted
 THRESHOLDS = {"single": 0.0, "instance": 0.0, "centroid": 0.3, "bottom-up": 0.2}
 SIGMA = 1.5  # cells, of a map's peaks
 FIELD_STRIDE = 8
+FEWEST = 2  # keypoints of an animal
 LIMB = 0.04  # of an animal's length: half the width of what joins two keypoints
 
 Edges = tuple[tuple[int, int], ...]
@@ -47,14 +48,15 @@ def _stage(
     channels = chosen.channels or (1 if facts.gray else 3)
     crop = None
     if name == "instance":
-        crop = (round(chosen.window[0] / chosen.scale), round(chosen.window[1] / chosen.scale))
+        crop = (int(chosen.window[0] / chosen.scale), int(chosen.window[1] / chosen.scale))  # fits scaled
     preparation = Preparation(
         color="gray" if channels == 1 else "rgb", scale=chosen.scale, crop=crop, exact=True, pad_to=32
     )
     heads = chosen.heads and fitted(chosen.heads, skeleton, edges, name)
     heads = heads or _heads(name, config, skeleton, facts.length * chosen.scale, edges)
     network = Network(in_channels=channels, backbone=chosen.backbone, neck=chosen.neck, heads=heads)
-    grouping = _grouping(name, config, skeleton, edges)
+    joined = next((head.options["edges"] for head in heads if "edges" in head.options), edges)
+    grouping = _grouping(name, config, skeleton, joined)
     return Stage(preparation=preparation, network=network, grouping=grouping, peak_threshold=THRESHOLDS[name])
 
 
@@ -85,5 +87,6 @@ def _grouping(name: str, config: Config, skeleton: Skeleton, edges: Edges) -> Pa
     if name == "bottom-up" and config.identity:
         return Part(name="class_map")
     if name == "bottom-up":
-        return Part(name="affinity", options={"keypoints": len(skeleton.keypoints), "edges": edges})
+        options = {"keypoints": len(skeleton.keypoints), "edges": edges, "min_peaks": FEWEST}
+        return Part(name="affinity", options=options)
     return Part(name="one_each")

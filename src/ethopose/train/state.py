@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,6 +15,7 @@ from ethopose.core import ModelError
 from ethopose.store.atomic import replacing
 
 Weights = dict[str, Tensor]
+FINISHED = "finished.json"
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class State:
     step: int = 0
     seconds: float = 0.0  # spent on this stage
     budget: float = 0.0  # seconds that this stage may take; 0: not decided, or none
+    minutes: float = 0.0  # of the whole training, when the budget was decided
     spent: float = 0.0  # seconds before this stage
     next_check: float = 0.0  # progress at which the next validation is due
     micro_batch: int = 0  # 0: not tried yet
@@ -67,14 +70,43 @@ def load_state(path: Path, key: str) -> State:
         state = State(**content)
     except (OSError, RuntimeError, UnpicklingError, TypeError, EOFError, ValueError) as error:
         raise ModelError(
-            f"no state of a training ({str(error).splitlines()[0]})",
+            f"no state of a training ({next(iter(str(error).splitlines()), type(error).__name__)})",
             where=path,
             fix="train anew: --overwrite",
         ) from error
-    if state.key != key:
+    _refuse_other(state.key, key, path)
+    return state
+
+
+def note_finished(folder: Path, state: State) -> None:
+    """Leave a note that this training is done, with its journal."""
+    with replacing(folder / FINISHED) as file:
+        file.write(json.dumps({"key": state.key, "rows": state.rows}).encode())
+
+
+def finished(folder: Path, key: str) -> list[dict[str, Any]] | None:
+    """The journal of the training in the folder if it is done, else None.
+
+    Raises:
+        ModelError: it is another training.
+    """
+    try:
+        note = json.loads((folder / FINISHED).read_bytes())
+        given, rows = str(note["key"]), list(note["rows"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            "no note of a training", where=folder / FINISHED, fix="train anew: --overwrite"
+        ) from error
+    _refuse_other(given, key, folder / FINISHED)
+    return rows
+
+
+def _refuse_other(given: str, key: str, path: Path) -> None:
+    if given != key:
         raise ModelError(
             "the training there has other labels or settings",
             where=path.parents[1],
             fix="give those it was started with, another -o, or --overwrite",
         )
-    return state

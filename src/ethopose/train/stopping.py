@@ -5,7 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+
+HEARD = 10  # steps after which several processes ask one another
 
 
 class Stopping:
@@ -33,6 +38,17 @@ class Stopping:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
         self.asked = number
+
+    def agree(self, fabric: Fabric, step: int) -> bool:
+        """Whether to stop after this step; of several processes all, as soon as one is asked to."""
+        if fabric.world_size == 1:
+            return self.asked is not None
+        if step % HEARD:
+            return False
+        mine = torch.tensor(float(self.asked or 0), device=fabric.device)
+        highest = cast(torch.Tensor, fabric.all_reduce(mine, reduce_op="max"))
+        self.asked = int(highest) or None
+        return self.asked is not None
 
     def obey(self) -> None:
         """What the signal would have done, if one came."""

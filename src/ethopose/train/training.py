@@ -18,13 +18,14 @@ from ethopose.formats import split_names
 from ethopose.models.plugins import load_plugin
 from ethopose.store.atomic import make_folder, remove, replacing
 from ethopose.train.config import Config, as_yaml
-from ethopose.train.devices import decided, make_fabric, place
+from ethopose.train.devices import decided, make_fabric, place, settle, spawns
 from ethopose.train.journal import Journal, Nobody, Row, Watch
 from ethopose.train.lessons import make_lesson
 from ethopose.train.loop import train_stage
 from ethopose.train.pictures import draw_batch, draw_curves, draw_validation
 from ethopose.train.plan import Plan, plan
-from ethopose.train.state import State, load_state
+from ethopose.train.processes import launch
+from ethopose.train.state import FINISHED, State, finished, load_state, note_finished
 from ethopose.train.wishes import configured
 
 TRAINING, CONFIG, STATE, LAST = "training", "config.yaml", "state.pt", "last.safetensors"
@@ -85,11 +86,15 @@ def train(
     asked = configured(tuple(map(Path, sources)), config, settings)
     _refuse(out, resume=resume, overwrite=overwrite)
     made = prepare(asked, out, given)
-    watch.plan(made)
-    job = Job(made, out, resume, began)
     fabric = make_fabric(made.config.loop)
-    spread = fabric.world_size > 1
-    rows = fabric.launch(partial(_run, job=job, watch=Nobody() if spread else watch))
+    _refuse_uneven(made, fabric.world_size)
+    watch = watch if fabric.is_global_zero else Nobody()
+    watch.plan(made)
+    if resume and (ended := finished(out / TRAINING, made.key())) is not None:
+        watch.say("the training is done: nothing is left to go on with")
+        return Trained(out, tuple(Row(**row) for row in ended), made)
+    job = Job(made, out, resume, began)
+    rows = launch(fabric, partial(_run, job), watch, spawned=spawns(made.config.loop))
     return Trained(out, tuple(Row(**row) for row in rows), made)
 
 
@@ -102,6 +107,17 @@ def prepare(config: Config, out: Path, labels: Labels | None = None) -> Plan:
 
 
 def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError("a file is there, wanted a folder", where=out, fix="choose another -o")
+    folder = out / TRAINING
+    if (
+        resume
+        and (out / native.SPEC).exists()
+        and not ((folder / STATE).exists() or (folder / FINISHED).exists())
+    ):
+        raise UsageError(
+            "a model is there, and no training to go on with", where=out, fix="another -o, or --overwrite"
+        )
     if not out.exists() or overwrite or resume:
         return
     if (out / TRAINING / STATE).exists():
@@ -110,14 +126,32 @@ def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise UsageError("the folder is not empty", where=out, fix="choose another -o, or --overwrite")
 
 
-def _run(fabric: Fabric, job: Job, watch: Watch) -> list[dict[str, Any]]:
+def _refuse_uneven(made: Plan, processes: int) -> None:
+    for name, stage in made.config.stages.items():
+        if (stage.batch or 0) % processes:
+            raise UsageError(
+                f"{name}: a batch of {stage.batch} cannot be shared by {processes} devices",
+                fix=f"choose a --batch-size that {processes} divides",
+            )
+
+
+def _run(job: Job, fabric: Fabric, watch: Watch) -> list[dict[str, Any]]:
     """All stages, in one process of perhaps several."""
     made, folder, first = job.plan, job.out / TRAINING, fabric.is_global_zero
+    settle(made.config.loop)
+    for plugin in made.config.plugins:
+        load_plugin(plugin)
     state = State(made.key())
-    if job.resume and (folder / STATE).exists():
+    goes_on = job.resume and (folder / STATE).exists()
+    if goes_on:
         state = load_state(folder / STATE, state.key)
+    fabric.barrier()
     if first:
-        _prepare_folder(made, folder)
+        make_folder(folder)
+        if not goes_on:
+            _clear(job.out)
+            state.save(folder / STATE)
+        _tell(made, folder)
     fabric.barrier()
     journal = Journal(folder, made.config.loop.trackers if first else (), watch)
     since = job.began
@@ -141,15 +175,22 @@ def _run(fabric: Fabric, job: Job, watch: Watch) -> list[dict[str, Any]]:
 def _decide_budget(made: Plan, state: State, waited: float) -> None:
     """Of the minutes that are left, the share of the stage that begins; `waited` seconds were lost."""
     minutes = made.config.loop.minutes
-    if minutes is None or state.budget:
+    if minutes is None or (state.budget and minutes == state.minutes):
         return
     state.spent += waited
     shares = [stage.share for stage in made.config.stages.values()][state.stage :]
     state.budget = max(60 * minutes - state.spent, 1.0) * shares[0] / sum(shares)
+    state.minutes = minutes
 
 
-def _prepare_folder(made: Plan, folder: Path) -> None:
-    make_folder(folder)
+def _clear(out: Path) -> None:
+    """Nothing of an earlier training stays, nor is its model taken for the new one."""
+    for path in (out / native.SPEC, *(out / TRAINING).glob("*")):
+        if not path.is_dir():
+            remove(path)
+
+
+def _tell(made: Plan, folder: Path) -> None:
     with replacing(folder / CONFIG) as file:
         file.write(as_yaml(made.config).encode())
     with replacing(folder / "split.json") as file:
@@ -169,5 +210,6 @@ def _finish(job: Job, state: State) -> None:
     with replacing(folder / LAST) as file:
         file.write(native.packed(state.finished_last, half=False))
     draw_curves(state.rows, folder / "curves.png")
+    note_finished(folder, state)
     for path in (*folder.glob("*.npy"), folder / STATE):
         remove(path)

@@ -37,8 +37,7 @@ class Validation:
 
     def __init__(self, batches: Batches, stage: Stage, skeleton: Skeleton, length: float) -> None:
         self.batches, self.stage, self.length = batches, stage, length
-        keypoints = batches.examples.xy.shape[2]
-        self.skeleton = skeleton if keypoints == len(skeleton.keypoints) else Skeleton(("centroid",))
+        self.skeleton = Skeleton(("centroid",)) if batches.examples.centroid else skeleton
         self.grouping: Grouping = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
         single = stage.grouping.name in SINGLE
         self.threshold = -1.0 if single else stage.peak_threshold

@@ -11,6 +11,7 @@ from ethopose.core import SpecError
 from ethopose.models.backbones import BACKBONES
 from ethopose.train.config import Config, make_config, read_config
 
+EVERY = "every_stage"
 PLACES: dict[str, tuple[str, ...]] = {
     "kind": ("kind",),
     "identity": ("identity",),
@@ -18,10 +19,10 @@ PLACES: dict[str, tuple[str, ...]] = {
     "weights": ("weights",),
     "imagenet": ("imagenet",),
     "plugins": ("plugins",),
-    "backbone": ("every_stage", "backbone"),
-    "scale": ("every_stage", "scale"),
-    "batch_size": ("every_stage", "batch"),
-    "steps": ("every_stage", "steps"),
+    "backbone": (EVERY, "backbone"),
+    "scale": (EVERY, "scale"),
+    "batch_size": (EVERY, "batch"),
+    "steps": (EVERY, "steps"),
     "minutes": ("loop", "minutes"),
     "device": ("loop", "device"),
     "devices": ("loop", "devices"),
@@ -48,10 +49,11 @@ def configured(
     Raises:
         SpecError: there is no such wish, key or value.
     """
+    base = Path(config).absolute().parent if isinstance(config, str | Path) else Path.cwd()
     if isinstance(config, str | Path):
         config = read_config(Path(config))
     given = config if isinstance(config, Config) else make_config(dict(config or {}))
-    content: dict[str, Any] = given.model_dump(exclude_unset=True)
+    content: dict[str, Any] = _anchored(given.model_dump(exclude_unset=True), base)
     if labels:
         content["labels"] = labels
     for name, value in wishes.items():
@@ -60,12 +62,32 @@ def configured(
             fix = f"did you mean {near[0]}?" if near else f"choose from {', '.join(PLACES)}"
             raise SpecError(f"no setting is named {name!r}", fix=fix)
         if value is not None:
-            *folders, last = PLACES[name]
-            place = content
-            for folder in folders:
-                place = place.setdefault(folder, {})
-            place[last] = _part(value) if name == "backbone" else value
-    return make_config(content)
+            _enter(content, PLACES[name], _part(value) if name == "backbone" else value)
+    return make_config(_anchored(content, Path.cwd()))
+
+
+def _enter(content: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+    """A value at its place; one for every stage also with the stages that the file sets apart."""
+    *folders, last = place
+    if folders == [EVERY]:
+        for stage in content.get("stages", {}).values():
+            stage[last] = value
+    for folder in folders:
+        content = content.setdefault(folder, {})
+    content[last] = value
+
+
+def _anchored(content: dict[str, Any], base: Path) -> dict[str, Any]:
+    """With whole paths, so that a training can be gone on with from anywhere; `base` is where they begin."""
+
+    def whole(path: Any) -> Any:
+        return base / path if isinstance(path, str | Path) else path
+
+    paths = {name: tuple(map(whole, content[name])) for name in ("labels", "plugins") if content.get(name)}
+    paths |= {name: whole(content[name]) for name in ("weights", "imagenet") if content.get(name)}
+    data = content.get("data", {})
+    split = {"data": {**data, "split": whole(data["split"])}} if data.get("split") else {}
+    return {**content, **paths, **split}
 
 
 def _part(backbone: Any) -> Any:

@@ -1,0 +1,225 @@
+"""What a training can be told, and what it chooses where it is told nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from small_trainings import ONE, coco_project, tiny
+
+from ethopose.core import Skeleton, SpecError, UsageError
+from ethopose.core.poses import COLUMNS
+from ethopose.testing import World
+from ethopose.train import prepare
+from ethopose.train.choose import choose
+from ethopose.train.config import Config, make_config, read_config
+from ethopose.train.examples import Placed, placed
+from ethopose.train.facts import Facts, facts, tree
+from ethopose.train.wishes import configured
+
+MISSPELT = [
+    ({"kin": "single"}, "kin", "kind"),
+    ({"data": {"splt": "a"}}, "data.splt", "split"),
+    ({"augmentation": {"rotate": 3}}, "augmentation.rotate", "rotation"),
+    ({"every_stage": {"bacth": 3}}, "every_stage.bacth", "batch"),
+    ({"stages": {"single": {"scal": 1}}}, "stages.single.scal", "scale"),
+    ({"optimiser": {"weight_dcay": 0}}, "optimiser.weight_dcay", "weight_decay"),
+    ({"loop": {"minuts": 5}}, "loop.minuts", "minutes"),
+    ({"every_stage": {"backbone": {"nam": "nano"}}}, "every_stage.backbone.nam", "name"),
+    ({"every_stage": {"heads": [{"name": "simcc", "option": {}}]}}, "every_stage.heads.0.option", "options"),
+]
+
+
+@pytest.mark.parametrize(("content", "place", "near"), MISSPELT, ids=[place for _, place, _ in MISSPELT])
+def test_a_misspelt_key_is_named_with_the_nearest_at_every_level(content, place, near, tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(SpecError) as told:
+        read_config(path)
+    assert told.value.what == f"no setting is named {place}"
+    assert told.value.fix == f"did you mean {near}?"
+    assert told.value.where == path
+
+
+def test_a_key_that_is_like_none_is_told_with_all_there_are():
+    with pytest.raises(SpecError, match="choose from minutes, micro_batch"):
+        make_config({"loop": {"xyzzy": 1}})
+
+
+WRONG = [
+    ({"preset": "best"}, "preset: .*'fast', 'balanced' or 'accurate'"),
+    ({"loop": {"minutes": -1}}, "loop.minutes: .*greater than 0"),
+    ({"every_stage": {"batch": 0}}, "every_stage.batch: .*greater than or equal to 1"),
+    ({"every_stage": {"batch": "many"}}, "every_stage.batch: .*integer"),
+    ({"augmentation": {"rotation": 400}}, "augmentation.rotation"),
+    ({"augmentation": {"zoom": [0, 1]}}, "augmentation.zoom"),
+    ({"augmentation": {"zoom": [1.4, 0.7]}}, "augmentation.zoom"),
+    ({"every_stage": {"window": [0, 32]}}, "every_stage.window"),
+    ({"loop": {"trackers": ["mlflow"]}}, "loop.trackers.0"),
+]
+
+
+@pytest.mark.parametrize(("content", "told"), WRONG, ids=lambda given: str(given)[:40])
+def test_a_wrong_value_is_told_with_its_place(content, told):
+    with pytest.raises(SpecError, match=told):
+        make_config(content)
+
+
+@pytest.mark.parametrize("content", ["- a\n", "just words", "a: [", "\x00"])
+def test_what_is_no_configuration_is_said(content, tmp_path):
+    (tmp_path / "c.yaml").write_text(content)
+    with pytest.raises(SpecError) as told:
+        read_config(tmp_path / "c.yaml")
+    assert told.value.where == tmp_path / "c.yaml"
+    with pytest.raises(SpecError, match="No such file"):
+        read_config(tmp_path / "none.yaml")
+
+
+def test_wishes_stand_above_the_file_and_unknown_ones_are_named():
+    config = configured((Path("a"),), {"preset": "fast", "loop": {"seed": 3}}, {"seed": 4, "minutes": None})
+    assert (config.preset, config.loop.seed, config.loop.minutes, config.labels) == (
+        "fast",
+        4,
+        None,
+        (Path("a").absolute(),),
+    )
+    with pytest.raises(SpecError, match=r"'minuts'.*did you mean minutes"):
+        configured((), None, {"minuts": 3})
+
+
+def test_a_backbone_by_name_is_ours_or_one_of_timm():
+    assert configured((), None, {"backbone": "unet"}).every_stage.backbone.name == "unet"
+    backbone = configured((), None, {"backbone": "resnet18"}).every_stage.backbone
+    assert (backbone.name, backbone.options) == ("timm", {"model": "resnet18"})
+
+
+@pytest.mark.parametrize("kind", ["single", "top-down", "bottom-up"])
+def test_what_is_shown_in_full_can_be_given_again(kind, one, two, tmp_path):
+    labels = one if kind == "single" else two
+    first = prepare(make_config({"kind": kind, "loop": {"device": "cpu"}}), tmp_path / "m", labels)
+    (tmp_path / "shown.yaml").write_text(first.as_yaml())
+    again = prepare(read_config(tmp_path / "shown.yaml"), tmp_path / "m", labels)
+    assert again.key() == first.key()
+    assert again.spec == first.spec
+    assert again.as_yaml() == first.as_yaml()
+
+
+def test_the_command_line_shows_what_can_be_given_again(tmp_path, ethopose_says):
+    project = coco_project(tmp_path / "project", ONE)
+    said = ethopose_says("train", project, "-o", tmp_path / "m", "--show-config", "--device", "cpu")
+    assert said.code == 0, said.err
+    assert make_config(yaml.safe_load(said.out)).kind == "single"
+    assert not (tmp_path / "m").exists()
+
+
+def test_kinds_that_the_labels_contradict_are_refused(one, two, tmp_path):
+    with pytest.raises(SpecError, match=r"2 animals are labelled in one image.*top-down or bottom-up"):
+        prepare(make_config({"kind": "single"}), tmp_path / "m", two)
+    nameless = replace(two.poses.skeleton, individuals=())
+    poses = replace(two.poses, skeleton=nameless, individual=np.full(len(two.poses), -1, np.int16))
+    with pytest.raises(SpecError, match="the labels name no individuals"):
+        prepare(
+            make_config({"identity": True, "kind": "bottom-up"}), tmp_path / "m", replace(two, poses=poses)
+        )
+    with pytest.raises(SpecError, match="a single model has no stage 'centroid'; fix: its stages: single"):
+        prepare(make_config({"stages": {"centroid": {"batch": 2}}}), tmp_path / "m", one)
+    with pytest.raises(UsageError, match="no labels"):
+        prepare(Config(), tmp_path / "m")
+
+
+FACTS = Facts(
+    pictures=100, animals=1, rows=100, keypoints=7, size=(480, 640), gray=False, length=120.0, longest=150.0,
+    spacing=10.0, turning=360.0, crowded=0.0, never=(),
+)  # fmt: skip
+CHOSEN = [
+    ({}, "single"),
+    ({"animals": 2, "crowded": 0.1}, "top-down"),
+    ({"animals": 2, "crowded": 0.5}, "bottom-up"),
+    ({"animals": 10, "crowded": 0.1}, "bottom-up"),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind"), CHOSEN)
+@pytest.mark.parametrize("place", ["cpu", "gpu"])
+def test_the_kind_follows_from_how_many_animals_there_are_and_how_close(changes, kind, place):
+    chosen, choices = choose(Config(), replace(FACTS, **changes), place)
+    assert chosen.kind == kind
+    assert next(choice.value for choice in choices if choice.name == "kind") == kind
+    for stage in chosen.stages.values():
+        assert stage.window[0] % 32 == stage.window[1] % 32 == 0
+        assert 0 < stage.scale <= 1
+
+
+@pytest.mark.parametrize("place", ["cpu", "gpu"])
+@pytest.mark.parametrize("size", [(64, 64), (480, 640), (2160, 3840)])
+@pytest.mark.parametrize("length", [8.0, 40.0, 300.0])
+def test_scales_keep_animals_large_enough_and_pictures_small_enough(place, size, length):
+    told = replace(FACTS, size=size, length=length, longest=1.2 * length, animals=2)
+    for kind in ("single", "bottom-up", "top-down"):
+        facts_of_kind = replace(told, animals=1 if kind == "single" else 2)
+        chosen, _ = choose(Config(kind=kind), facts_of_kind, place)
+        for name, stage in chosen.stages.items():
+            assert length * stage.scale >= min(length, 39.9), (kind, name)
+            assert stage.window[0] * stage.window[1] <= 4.2e6, (kind, name)
+            if name == "instance":
+                assert stage.window[0] >= min(1.2 * length * stage.scale, 32)
+
+
+def test_gray_pictures_make_a_gray_network(one, tmp_path):
+    colour = prepare(make_config(tiny()), tmp_path / "m", one)
+    assert colour.spec.stages[0].network.in_channels == 3
+    gray = prepare(make_config(tiny(every_stage={"channels": 1})), tmp_path / "m", one)
+    assert gray.spec.stages[0].preparation.color == "gray"
+
+
+def measured(xy: np.ndarray, skeleton: Skeleton, size=(100, 100)) -> Facts:
+    """Facts of animals (picture animal keypoint xy)."""
+    where = Placed(xy.astype(np.float32), np.full(xy.shape[:2], -1))
+    return facts(where, np.array([size] * len(xy)), skeleton, gray=False)
+
+
+def test_animals_that_turn_and_animals_that_do_not_are_told_apart():
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    axis = np.stack((np.cos(angle), np.sin(angle)), -1)[:, None, None] * np.array([[0], [10.0]]) + 50
+    skeleton = Skeleton(("head", "tail"))
+    assert measured(axis, skeleton).turning > 340
+    assert measured(axis[:6], skeleton).turning == pytest.approx(45, abs=1e-3)
+    assert measured(axis[:2], skeleton).turning == 0
+
+
+def test_crowds_and_distances_are_measured():
+    skeleton = Skeleton(("head", "tail"))
+    apart = np.array([[[(0, 0), (10, 10)], [(50, 50), (60, 60)]]], float)
+    close = np.array([[[(0, 0), (10, 10)], [(1, 1), (9, 9)]]], float)
+    assert measured(apart, skeleton).crowded == 0
+    assert measured(close, skeleton).crowded == 1
+    assert measured(apart, skeleton).spacing == pytest.approx(np.hypot(10, 10))
+    assert (measured(apart, skeleton).animals, measured(apart, skeleton).length) == (2, 10)
+
+
+def test_unlabelled_keypoints_are_named():
+    xy = np.array([[[(0, 0), (np.nan, np.nan)]]])
+    told = measured(xy, Skeleton(("head", "tail")))
+    assert told.never == ("tail",)
+    assert np.isfinite((told.length, told.longest, told.turning)).all()
+
+
+def test_a_skeleton_without_edges_is_joined_by_the_shortest():
+    xy = np.array([[[(0, 0), (10, 0), (20, 0), (20, 8)]]] * 3, float)
+    joined = tree(Placed(xy.astype(np.float32), np.zeros((3, 1), int)), Skeleton(tuple("abcd")))
+    assert {frozenset(edge) for edge in joined} == {frozenset(e) for e in ((0, 1), (1, 2), (2, 3))}
+    own = Skeleton(tuple("abcd"), edges=((0, 3), (3, 2), (2, 1)))
+    assert tree(Placed(xy.astype(np.float32), np.zeros((3, 1), int)), own) == own.edges
+
+
+@pytest.mark.parametrize("animals", [1, 2, 10])
+def test_worlds_are_taken_for_what_they_are(animals):
+    world = World(animals=animals, keypoints=5, size=(192, 256), frames=60, seed=1)
+    labels = world.labels(range(60))
+    told = facts(placed(labels), np.array([world.size] * 60), world.skeleton, gray=False)
+    assert told.animals == animals
+    assert world.length * 0.4 < told.length < world.length * 1.6
+    assert set(COLUMNS) >= {"frame", "xy"}
