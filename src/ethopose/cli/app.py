@@ -87,19 +87,20 @@ def _run(words: list[str], *, debug: bool) -> int:
     try:
         outcome = int(typer.main.get_command(app)(words or ["--help"], standalone_mode=False) or 0)
         if outcome == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
-            sys.stderr.write(
-                "ethopose: interrupted; start the same command again to continue, a training with --resume\n"
-            )
+            sys.stderr.write(f"ethopose: interrupted; {_way_on(words)}\n")
         return outcome
     except Stopped:
-        sys.stderr.write(
-            "ethopose: stopped; start the same command again to continue, a training with --resume\n"
-        )
+        sys.stderr.write(f"ethopose: stopped; {_way_on(words)}\n")
         return ExitCode.STOPPED
     except Exception as error:
         if debug:
             traceback.print_exc()
         return _complain(screen, error)
+
+
+def _way_on(words: list[str]) -> str:
+    resume = " with --resume" if "train" in words and "--resume" not in words else ""
+    return f"start the same command again{resume} to continue"
 
 
 def _complain(screen: Screen, error: Exception) -> int:
