@@ -88,9 +88,15 @@ FEW = stage([maps_head(keypoints=1, refinement="none", peaks_kept=3)], "one_per_
 
 
 def weights_by_chance(stage: Stage) -> dict[str, torch.Tensor]:
-    """The same weights for the same stage; larger than an untrained network's, so that maps are not flat."""
+    """The same weights for the same stage; larger than an untrained network's, so that maps are not flat,
+    as heads that begin with nearly no weights would make them."""
     torch.manual_seed(5)
-    return {name: 1.5 * weight for name, weight in build(stage).state_dict().items()}
+    state = {name: 1.5 * weight for name, weight in build(stage).state_dict().items()}
+    for name, weight in state.items():
+        if name.startswith("heads.") and weight.ndim == 4 and weight.abs().max() < 0.02:
+            state[name] = torch.randn_like(weight) / weight[0].numel() ** 0.5
+            state[name.replace("weight", "bias")].zero_()
+    return state
 
 
 def source(stage: Stage) -> StageSource:
