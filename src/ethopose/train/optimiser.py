@@ -1,7 +1,7 @@
 """The optimiser: Muon for the kernels of convolutions and other matrices, AdamW for the rest.
 
-On 72 and 58 real labelled frames Muon reached in a minute and a half what AdamW alone had not reached at
-the end of five.
+On 57 frames of openfield, after 90 seconds of one core, the median error on 30 held-out frames was 2.25 px
+with Muon and 2.97 px with AdamW alone, nothing else changed (one seed; AdamW's rate was not tuned).
 """
 
 from __future__ import annotations
