@@ -123,7 +123,7 @@ def _stage(
     told = [
         Choice("scale", f"{scale:.3g}", why),
         Choice("picture", f"{window[1]} × {window[0]} px", seen),
-        Choice("batch", str(batch), f"usual on a {place}"),
+        Choice("batch", str(batch), "as asked" if given.batch else f"usual on a {place}"),
         Choice("length", *_length(config, steps, given)),
     ]
     backbone = given.backbone or Part(name="nano", options={"width": width, "max_stride": DEEPEST})
