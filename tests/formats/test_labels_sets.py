@@ -17,11 +17,13 @@ from ethopose.formats import (
     drop_images,
     guess_symmetries,
     join_labels,
+    look_at,
     read_labels,
     read_split,
     split_labels,
     split_names,
     take_images,
+    tell_copies,
 )
 from ethopose.formats.label_images import Placed, make_labels
 
@@ -202,13 +204,24 @@ def test_stored_splits_are_kept_and_validation_is_taken_from_train():
     assert split_labels(complete).splits == complete.splits
 
 
-def test_files_of_equal_content_never_lie_on_both_sides(tmp_path):
+def test_equal_pictures_never_lie_on_both_sides_unless_the_source_says_so(tmp_path, caplog):
     labels = some_labels(20, folder=tmp_path)
     write_pictures(tmp_path / "a", [f"img{number}.png" for number in range(20)])
-    (tmp_path / "a" / "img3.png").write_bytes((tmp_path / "a" / "img12.png").read_bytes())
+    picture = cv2.imread(str(tmp_path / "a" / "img12.png"))
+    cv2.imwrite(str(tmp_path / "a" / "img3.png"), picture, [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    assert (tmp_path / "a" / "img3.png").read_bytes() != (tmp_path / "a" / "img12.png").read_bytes()
+    _, digests = look_at(labels.images)
+    assert len(set(digests)) == 19
     for seed in range(30):
-        train = set(split_labels(labels, by="image", share=0.3, seed=seed).splits["train"].tolist())
+        split = split_labels(labels, by="image", share=0.3, seed=seed, digests=digests)
+        train = set(split.splits["train"].tolist())
         assert (3 in train) == (12 in train)
+        tell_copies(split, digests)
+    assert not caplog.text
+    stored = replace(labels, splits={"train": np.arange(10), "val": np.arange(10, 20)})
+    tell_copies(split_labels(stored, digests=digests), digests)
+    assert "1 images of val are copies" in caplog.text
+    assert "img12.png" in caplog.text
 
 
 def test_a_single_image_is_both_and_a_warning_says_so(caplog):
@@ -339,7 +352,7 @@ def test_unreadable_pictures_are_found_by_reading_them(tmp_path, caplog):
     write_pictures(tmp_path / "a", ["img0.png", "img1.png"])
     cv2.imwrite(str(tmp_path / "a" / "img2.png"), np.zeros((41, 60), np.uint8))
     (tmp_path / "a" / "img3.png").write_bytes(b"\x89PNG no more")
-    checked, sizes = check_labels(labels)
+    checked, sizes = check_labels(labels, look_at(labels.images)[0])
     assert sizes.tolist() == [[40, 60], [40, 60], [41, 60]]
     assert len(checked.images) == 3
     assert "img3.png" in caplog.text

@@ -106,7 +106,7 @@ def test_losses_fall_when_a_head_is_trained(head):
         loss.backward()
         optimiser.step()
         seen.append(loss.item())
-    assert seen[-1] == min(seen) < 0.97 * seen[0]
+    assert seen[-1] == min(seen) < 0.98 * seen[0]
 
 
 def test_nobody_in_a_picture_is_no_fault(head):

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from small_trainings import ONE, coco_project, tiny
 
+import ethopose
 from ethopose.core import Skeleton, SpecError, UsageError
 from ethopose.core.poses import COLUMNS
+from ethopose.models.backbones.nano import receptive_field
+from ethopose.models.build import build
 from ethopose.testing import World
 from ethopose.train import prepare
 from ethopose.train.choose import choose
-from ethopose.train.config import Config, make_config, read_config
+from ethopose.train.clock import Clock
+from ethopose.train.config import Config, Loop, make_config, read_config
+from ethopose.train.devices import decided, make_fabric
 from ethopose.train.examples import Placed, placed
 from ethopose.train.facts import Facts, facts, tree
+from ethopose.train.specs import model_spec
+from ethopose.train.state import State
 from ethopose.train.wishes import configured
 
 MISSPELT = [
@@ -105,6 +114,17 @@ def test_what_is_shown_in_full_can_be_given_again(kind, one, two, tmp_path):
     assert again.key() == first.key()
     assert again.spec == first.spec
     assert again.as_yaml() == first.as_yaml()
+    for stage in first.config.stages.values():
+        assert None not in (
+            stage.scale,
+            stage.window,
+            stage.channels,
+            stage.backbone,
+            stage.heads,
+            stage.batch,
+        )
+    asked = {choice.name.rpartition(": ")[2]: choice.value for choice in first.choices}
+    assert {"scale", "picture", "receptive field", "sigma", "batch", "length", "network"} <= asked.keys()
 
 
 def test_the_command_line_shows_what_can_be_given_again(tmp_path, ethopose_says):
@@ -112,6 +132,10 @@ def test_the_command_line_shows_what_can_be_given_again(tmp_path, ethopose_says)
     said = ethopose_says("train", project, "-o", tmp_path / "m", "--show-config", "--device", "cpu")
     assert said.code == 0, said.err
     assert make_config(yaml.safe_load(said.out)).kind == "single"
+    as_json = ethopose_says(
+        "--json", "train", project, "-o", tmp_path / "m", "--show-config", "--device", "cpu"
+    )
+    assert json.loads(as_json.out) == yaml.safe_load(said.out)
     assert not (tmp_path / "m").exists()
 
 
@@ -131,7 +155,8 @@ def test_kinds_that_the_labels_contradict_are_refused(one, two, tmp_path):
 
 
 FACTS = Facts(
-    pictures=100, animals=1, rows=100, keypoints=7, size=(480, 640), gray=False, length=120.0, longest=150.0,
+    pictures=100, animals=1, rows=100, skeleton=Skeleton(tuple("abcdefg")),
+    edges=tuple((k, k + 1) for k in range(6)), size=(480, 640), gray=False, length=120.0, longest=150.0,
     spacing=10.0, turning=360.0, crowded=0.0, never=(),
 )  # fmt: skip
 CHOSEN = [
@@ -151,6 +176,52 @@ def test_the_kind_follows_from_how_many_animals_there_are_and_how_close(changes,
     for stage in chosen.stages.values():
         assert stage.window[0] % 32 == stage.window[1] % 32 == 0
         assert 0 < stage.scale <= 1
+
+
+def test_fields_and_peaks_suit_the_animals():
+    """What the deepest features see holds the animal twice; peaks are a tenth of it, between 3 and 6 px."""
+    for length, stride, sigma in ((20.0, 16, 0.75), (44.0, 16, 1.1), (120.0, 32, 1.5)):
+        told = replace(FACTS, size=(200, 200), length=length, longest=length)
+        chosen, choices = choose(Config(), told, "cpu")
+        stage = chosen.stages["single"]
+        assert stage.scale == 1
+        assert stage.backbone.options["max_stride"] == stride
+        assert stage.heads[0].options["sigma"] == sigma
+        said = {choice.name: choice.value for choice in choices}
+        assert said["sigma"] == f"{4 * sigma:g} px"
+        assert said["receptive field"] == f"{receptive_field(stride)} px"
+        graph = build(model_spec(chosen, told, "m").stages[0]).backbone.eval()
+        picture = torch.zeros(1, graph.in_channels, 512, 512, requires_grad=True)
+        with torch.no_grad():
+            for parameter in graph.parameters():
+                parameter.fill_(0.3)
+        graph(picture)[stride][0, :, 256 // stride, 256 // stride].sum().backward()
+        seen = picture.grad[0, 0].abs().sum(0).nonzero()[:, 0]
+        assert int(seen.max() - seen.min()) + 1 == receptive_field(stride)
+
+
+def test_heads_of_ones_own_must_fit_the_labels(one, tmp_path):
+    head = {"name": "probability_map", "options": {"keypoints": 12, "stride": 4}}
+    with pytest.raises(SpecError, match="the head probability_map is for 12 keypoints, the labels have 3"):
+        prepare(make_config(tiny(every_stage={"heads": [head]})), tmp_path / "m", one)
+
+
+def test_several_machines_need_something_that_starts_them(one, tmp_path):
+    with pytest.raises(UsageError, match=r"2 machines, and nothing that starts.*torchrun or srun"):
+        ethopose.train(one, tmp_path / "m", config=tiny(), nodes=2)
+
+
+def test_a_budget_leaves_time_for_the_last_pictures():
+    """The run counts as done when what is left is what its end will take."""
+    loop = decided(Loop(device="cpu", threads=1, minutes=10))
+    state = State("k")
+    clock = Clock(make_fabric(loop), state, loop, steps=1, seconds=600)
+    clock.next_check(0, 4.0)
+    assert state.ending == 10
+    clock.next_check(0, 400.0)
+    assert state.ending == 120
+    clock._before = 480.0
+    assert clock.progress() >= 1
 
 
 @pytest.mark.parametrize("place", ["cpu", "gpu"])

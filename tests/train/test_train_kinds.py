@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +17,11 @@ from safetensors.torch import save_file
 from small_trainings import ONE, TWO, Told, coco_project, journal, tiny, weights
 
 import ethopose
-from ethopose.core import Skeleton, SpecError, UsageError
+from ethopose.core import DataError, Skeleton, SpecError, UsageError
 from ethopose.models import pretrained
+from ethopose.train import prepare
+from ethopose.train.state import State
+from ethopose.train.wishes import configured
 from own_parts import forgotten, write_parts
 
 KINDS = [
@@ -164,6 +169,12 @@ def test_a_donor_of_the_same_skeleton_begins_where_it_ended(one, tmp_path):
     assert first.best < 0.8 * nothing.best
 
 
+def test_a_donor_of_another_kind_is_refused(one, two, tmp_path):
+    ethopose.train(one, tmp_path / "donor", config=tiny())
+    with pytest.raises(SpecError, match=r"no bottom-up model starts from donor, which is single; fix:"):
+        ethopose.train(two, tmp_path / "m", weights=tmp_path / "donor", kind="bottom-up")
+
+
 def test_a_donor_and_another_network_are_refused(one, tmp_path):
     ethopose.train(one, tmp_path / "donor", config=tiny())
     with pytest.raises(SpecError, match="both weights to start from and another network"):
@@ -213,15 +224,54 @@ def test_parts_of_ones_own_train_travel_and_run_if_trusted(one, tmp_path):
         )
 
 
-def test_tensorboard_hears_of_every_row(one, tmp_path):
+class Killed(BaseException):
+    """As if the process had ended."""
+
+
+def killed_at(patch: pytest.MonkeyPatch, number: int) -> None:
+    """End the training when it has told its trackers of that step, before it can save."""
+    save = State.save
+
+    def save_until(state: State, path: Path) -> None:
+        if state.step == number:
+            raise Killed
+        save(state, path)
+
+    patch.setattr(State, "save", save_until)
+
+
+def test_tensorboard_hears_of_every_row_once(one, tmp_path, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    trained = ethopose.train(one, tmp_path / "m", config=tiny(), trackers=("tensorboard",))
-    events = EventAccumulator(str(tmp_path / "m/training/tensorboard"))
+    how = tiny(loop={"validations": 8, "save_every": 0, "patience": None})
+    with monkeypatch.context() as patch:
+        killed_at(patch, 6)
+        with pytest.raises(Killed):
+            ethopose.train(one, tmp_path / "m", config=how, trackers=("tensorboard",))
+    trained = ethopose.train(one, tmp_path / "m", resume=True)
+    events = EventAccumulator(str(tmp_path / "m/training/tensorboard/single"))
     events.Reload()
-    heard = events.Scalars("single/median")
+    heard = events.Scalars("median")
     assert [event.step for event in heard] == [row.step for row in trained.rows]
     assert [event.value for event in heard] == pytest.approx([row.median for row in trained.rows], rel=1e-5)
+
+
+def test_wandb_goes_on_with_its_run(one, tmp_path, monkeypatch):
+    """W&B by its interface alone: an account is needed to reach it."""
+    begun: list[dict[str, Any]] = []
+    told: list[tuple[int, dict[str, float]]] = []
+    run = SimpleNamespace(id="r1", log=lambda figures, step: told.append((step, figures)))
+    wandb = SimpleNamespace(init=lambda **how: begun.append(how) or run)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    how = tiny(loop={"validations": 8, "save_every": 0, "patience": None})
+    with monkeypatch.context() as patch:
+        killed_at(patch, 6)
+        with pytest.raises(Killed):
+            ethopose.train(one, tmp_path / "m", config=how, trackers=("wandb",))
+    trained = ethopose.train(one, tmp_path / "m", resume=True)
+    assert [(how["id"], how["resume"]) for how in begun] == [(None, None), ("r1", "allow")]
+    last = {step: figures["single/median"] for step, figures in told}
+    assert last == pytest.approx(dict(enumerate([row.median for row in trained.rows], start=1)), nan_ok=True)
 
 
 def test_a_tracker_that_is_missing_is_one_clear_line(one, tmp_path, monkeypatch):
@@ -242,6 +292,22 @@ def test_no_gain_ends_a_training_early(one, tmp_path):
     trained = ethopose.train(one, tmp_path / "m", config={**how, "loop": loop}, watch=told)
     assert trained.rows[-1].step < 40
     assert any("stopped early" in line for line in told.lines)
+
+
+def test_labels_are_split_as_a_training_splits_them(tmp_path):
+    project = coco_project(tmp_path / "project", TWO)
+    (project / "images/img003.png").write_bytes(b"no picture")
+    wishes = {"split_by": "image", "validation": 0.3, "exclude": ("img005.png",)}
+    made = prepare(configured((project,), None, {**wishes, "seed": 3}), tmp_path / "m")
+    mine = ethopose.labels(project, seed=3, **wishes).labels
+    assert len(mine.images) == 14
+    assert mine.images == made.labels.images
+    for split in ("train", "val"):
+        np.testing.assert_array_equal(mine.splits[split], made.labels.splits[split])
+    with pytest.raises(SpecError, match=r"data\.valdation; fix: did you mean validation"):
+        ethopose.labels(project, valdation=0.3)
+    with pytest.raises(DataError, match=r"every labelled image is excluded; fix: leave out --exclude"):
+        ethopose.labels(project, exclude=("images",))
 
 
 def test_labels_are_tables_and_a_dataset(tmp_path):

@@ -16,6 +16,7 @@ from small_trainings import ONE, Told, coco_project, config_file, tiny, weights
 
 import ethopose
 from ethopose.core import EthoposeError, InferenceError, ModelError, ResultError
+from ethopose.models.build import NetworkGraph
 from ethopose.store import atomic
 from ethopose.train import prepare
 from ethopose.train.config import make_config
@@ -91,6 +92,25 @@ def test_a_training_that_runs_out_of_memory_ends_well(one, tmp_path, monkeypatch
     assert room.seen[:3] == [4, 2, 1]
     assert set(room.seen[3:]) == {1}
     assert len(weights(tmp_path / "m"))
+
+
+def test_a_validation_that_runs_out_of_memory_is_the_same_in_smaller_pieces(one, tmp_path, monkeypatch):
+    plan = prepare(make_config(tiny(data={"validation": 0.5})), tmp_path / "m", one)
+    fabric = make_fabric(plan.config.loop)
+    lesson = make_lesson(fabric, plan, 0, tmp_path, lambda state: None, Nobody())
+    whole = lesson.validation(lesson.graph, fabric)
+    outputs, seen = NetworkGraph.outputs, []
+
+    def small(graph: NetworkGraph, image: torch.Tensor):
+        seen.append(len(image))
+        if len(image) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return outputs(graph, image)
+
+    monkeypatch.setattr(NetworkGraph, "outputs", small)
+    pieces = lesson.validation(lesson.graph, fabric)
+    assert seen == [8, 4, 2, 2, 2, 2]
+    assert pieces.score == pytest.approx(whole.score)
 
 
 def test_a_picture_that_does_not_fit_alone_is_told(one, tmp_path, monkeypatch):
@@ -229,7 +249,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_first_step(one, tmp_
     told = Told()
     with pytest.raises(ResultError, match=r"Permission denied.*-o"):
         ethopose.train(one, tmp_path / "m", config=tiny(), watch=told)
-    assert told.bars == []
+    assert {what for what, _, _ in told.bars} == {"looking at labelled images"}
 
 
 def test_the_command_line_tells_a_full_disk_in_one_line(tmp_path, monkeypatch, ethopose_says):

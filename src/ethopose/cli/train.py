@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,10 +104,12 @@ def train_command(
         "plugins": plugin,
     }
     if show_config or dry_run:
-        plan = prepare(configured(tuple(labels or ()), config, settings), out)
+        with screen.progress(unit="") as bars:
+            plan = prepare(configured(tuple(labels or ()), config, settings), out, progress=bars)
         _tell_choices(screen, plan)
         if show_config:
-            typer.echo(plan.as_yaml())
+            settings_chosen = plan.config.model_dump(mode="json")
+            typer.echo(json.dumps(settings_chosen, indent=2) if screen.as_json else plan.as_yaml())
         if dry_run:
             _tell_trial(screen, try_out(plan))
         return 0
@@ -126,8 +129,9 @@ def _tell_choices(screen: Screen, plan: Any) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    for style in ("bold", "", "dim"):
-        table.add_column(style=style)
+    for style, name in (("bold", "name"), ("", "value")):
+        table.add_column(style=style, min_width=min(max(len(getattr(c, name)) for c in plan.choices), 30))
+    table.add_column(style="dim", overflow="fold")
     for choice in plan.choices:
         table.add_row(choice.name, choice.value, choice.why)
     Console(stderr=True, markup=False, highlight=False).print(table)
@@ -148,10 +152,9 @@ def _tell_trial(screen: Screen, trials: Any) -> None:
 def _tell(screen: Screen, trained: Any) -> None:
     rows = [("model", str(trained.path))]
     for stage in dict.fromkeys(row.stage for row in trained.rows):
-        last = min((row for row in trained.rows if row.stage == stage), key=lambda row: row.best)
-        rows.append(
-            (stage, f"{last.median:.2f} px median, {last.mean:.2f} px mean error on validation images")
-        )
+        kept = [row for row in trained.rows if row.stage == stage and row.kept][-1]
+        told = f"{kept.median:.2f} px median, {kept.mean:.2f} px mean error on validation images"
+        rows.append((stage, f"{told} (step {kept.step})"))
     rows.append(("look at", str(trained.path / "training")))
     screen.report(trained.as_data(), rows)
 
@@ -159,7 +162,18 @@ def _tell(screen: Screen, trained: Any) -> None:
 class _Table:
     """Rows of the journal as they come, over a bar."""
 
-    HEAD = ("stage", "epoch", "loss", "median px", "mean px", "missing", "extra", "images/s", "left", "best")
+    HEAD = (
+        "stage",
+        "epoch",
+        "loss",
+        "median px",
+        "mean px",
+        "missing",
+        "extra",
+        "images/s",
+        "left",
+        "best",
+    )
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -197,7 +211,7 @@ class _Table:
                 f"{row.extra:.1f}",
                 f"{row.images_per_s:.0f}",
                 f"{left / 60:.0f}:{left % 60:02.0f}",
-                f"{row.best:.2f}",
+                f"{row.best:.2f}{'*' if row.kept else ' '}",
             )
         )
 

@@ -8,18 +8,20 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from ethopose.draw.overlay import INK, PALETTE, resized
+from ethopose.draw.overlay import INK, PALETTE, PAPER, SHIFT, fixed, resized
 
 ENLARGED = 320  # px: smaller pictures are enlarged to it, so that marks do not hide what they mark
-SHIFT = 4
+ARM, DOT = 5, 3  # px
 
-Points = Float[np.ndarray, "animal keypoint 2"]
+Canvas = UInt8[np.ndarray, "height width 3"]
+Points = Float[np.ndarray, "point 2"]
+Colour = tuple[int, int, int]
 
 
 def marks(
-    image: UInt8[np.ndarray, "height width 3"],
-    placed: Points,
-    found: Points | None = None,
+    image: Canvas,
+    placed: Float[np.ndarray, "animal keypoint 2"],
+    found: Float[np.ndarray, "animal keypoint 2"] | None = None,
     *,
     side: int = ENLARGED,
 ) -> UInt8[np.ndarray, "tall wide 3"]:
@@ -28,47 +30,38 @@ def marks(
     factor = max(side / max(image.shape[:2]), 1.0)
     size = round(image.shape[0] * factor), round(image.shape[1] * factor)
     canvas = resized(np.ascontiguousarray(image), size) if factor > 1 else image.copy()
-    if found is not None and found.shape == placed.shape:
-        for start, end in zip(_fixed(placed, factor), _fixed(found, factor), strict=True):
-            _lines(canvas, start, end)
-    for points, marker in ((placed, _cross), (found, _dot)):
-        for animal in () if points is None else _fixed(points, factor):
-            for keypoint, point in enumerate(animal):
-                if point is not None:
-                    marker(canvas, point, PALETTE[keypoint % len(PALETTE)])
+    truth = enlarged(placed, factor).reshape(-1, 2)
+    colours = [PALETTE[point % placed.shape[1] % len(PALETTE)] for point in range(len(truth))]
+    if found is None:
+        draw_crosses(canvas, truth, colours, arm=ARM, line=1)
+        return canvas
+    seen = enlarged(found, factor).reshape(-1, 2)
+    draw_links(canvas, truth, seen, PAPER, line=1)
+    draw_crosses(canvas, truth, colours, arm=ARM, line=1)
+    for point, colour in zip(seen, colours, strict=True):
+        if not np.isnan(point).any():
+            cv2.circle(canvas, fixed(point), (DOT + 1) << SHIFT, INK, cv2.FILLED, cv2.LINE_AA, SHIFT)
+            cv2.circle(canvas, fixed(point), DOT << SHIFT, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
     return canvas
 
 
-Place = tuple[int, int]
+def enlarged(xy: Float[np.ndarray, "*any 2"], factor: float) -> Float[np.ndarray, "*any 2"]:
+    """Where points lie in a picture so many times as large; pixels' centres are whole."""
+    return (xy + 0.5) * factor - 0.5
 
 
-def _fixed(points: Points, factor: float) -> list[list[Place | None]]:
-    """Sixteenths of a pixel of the enlarged picture; None for what is not there."""
-    moved = ((points + 0.5) * factor - 0.5) * (1 << SHIFT)
-    known = np.all(np.abs(moved) < 1 << 20, axis=-1, keepdims=True)[..., 0]  # NaN is not
-    return [
-        [
-            (round(float(x)), round(float(y))) if there else None
-            for (x, y), there in zip(animal, seen, strict=True)
-        ]
-        for animal, seen in zip(moved, known, strict=True)
-    ]
+def draw_crosses(canvas: Canvas, points: Points, colours: Sequence[Colour], *, arm: float, line: int) -> None:
+    """A plus with a dark rim on each point; NaN is left out."""
+    for ink in (True, False):
+        for point, colour in zip(points, colours, strict=True):
+            for along in () if np.isnan(point).any() else ((arm, 0.0), (0.0, arm)):
+                ends = fixed(point - along), fixed(point + along)
+                width = line + 2 if ink else line
+                cv2.line(canvas, *ends, INK if ink else colour, width, cv2.LINE_AA, SHIFT)
 
 
-def _lines(canvas: np.ndarray, start: Sequence[Place | None], end: Sequence[Place | None]) -> None:
-    for a, b in zip(start, end, strict=True):
-        if a is not None and b is not None:
-            cv2.line(canvas, a, b, (255, 255, 255), 1, cv2.LINE_AA, SHIFT)
-
-
-def _cross(canvas: np.ndarray, place: Place, colour: tuple[int, int, int]) -> None:
-    arm = 5 << SHIFT
-    for ink, width in ((INK, 3), (colour, 1)):
-        for dx, dy in ((arm, 0), (0, arm)):
-            ends = (place[0] - dx, place[1] - dy), (place[0] + dx, place[1] + dy)
-            cv2.line(canvas, *ends, ink, width, cv2.LINE_AA, SHIFT)
-
-
-def _dot(canvas: np.ndarray, place: Place, colour: tuple[int, int, int]) -> None:
-    cv2.circle(canvas, place, 4 << SHIFT, INK, cv2.FILLED, cv2.LINE_AA, SHIFT)
-    cv2.circle(canvas, place, 3 << SHIFT, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+def draw_links(canvas: Canvas, starts: Points, ends: Points, colour: Colour, *, line: int) -> None:
+    """A line from each point to its partner; NaN is left out."""
+    for start, end in zip(starts, ends, strict=True):
+        if not np.isnan((start, end)).any():
+            cv2.line(canvas, fixed(start), fixed(end), colour, line, cv2.LINE_AA, SHIFT)

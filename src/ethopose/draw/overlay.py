@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from ethopose.core import Poses
 
@@ -107,7 +107,7 @@ def _draw_edges(
     for a, b in poses.skeleton.edges:
         if found[a] and found[b]:
             width = pen.line + 1 if sure[a] and sure[b] else 1
-            ends = _fixed(poses.xy[row, a]), _fixed(poses.xy[row, b])
+            ends = fixed(poses.xy[row, a]), fixed(poses.xy[row, b])
             cv2.line(canvas, *ends, colour, width, cv2.LINE_AA, SHIFT)
 
 
@@ -117,14 +117,16 @@ def _draw_keypoints(
     radius, rim = (round(size * (1 << SHIFT)) for size in (pen.radius, pen.radius + pen.line / 2))
     for point, is_found, is_sure in zip(xy, *certainty, strict=True):
         if is_found and is_sure:
-            cv2.circle(canvas, _fixed(point), rim, INK, cv2.FILLED, cv2.LINE_AA, SHIFT)
+            cv2.circle(canvas, fixed(point), rim, INK, cv2.FILLED, cv2.LINE_AA, SHIFT)
         if is_found:
             width = cv2.FILLED if is_sure else 1
-            cv2.circle(canvas, _fixed(point), radius, colour, width, cv2.LINE_AA, SHIFT)
+            cv2.circle(canvas, fixed(point), radius, colour, width, cv2.LINE_AA, SHIFT)
 
 
-def _fixed(point: Float32[np.ndarray, "2"]) -> tuple[int, int]:
-    return round(float(point[0]) * (1 << SHIFT)), round(float(point[1]) * (1 << SHIFT))
+def fixed(point: Float[np.ndarray, "2"]) -> tuple[int, int]:
+    """A place in sixteenths of a pixel, as OpenCV draws; far beyond any frame it is cut off."""
+    x, y = np.clip(point, -FAR, FAR) * (1 << SHIFT)
+    return round(float(x)), round(float(y))
 
 
 def write_text(

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ethopose.core import FormatError, Image, Labels, UsageError
-from ethopose.formats import image_name
-from ethopose.formats.label_images import plain_path
+from ethopose.formats.label_images import images_named
 
 SPLIT_FILE = Path("training/split.json")  # in a model's folder: names of images by split
 
@@ -58,34 +57,9 @@ def _named(path: Path, images: Sequence[Image]) -> Splits:
         }
     except (OSError, ValueError, AttributeError) as error:
         raise FormatError("not a split of images by name", where=path) from error
-    by_file: dict[str, list[int]] = {}
-    for index, image in enumerate(images):
-        by_file.setdefault(_parts(image_name(image))[-1], []).append(index)
+    # names of other labels than these are passed over: `formats.read_split` would refuse them
+    find = images_named(images)
     return {
-        name: np.array([i for member in members for i in _found(member, images, by_file)], np.int64)
+        name: np.array([i for member in members for i in find(member)], np.int64)
         for name, members in named.items()
     }
-
-
-def _found(member: str, images: Sequence[Image], by_file: dict[str, list[int]]) -> list[int]:
-    """The images of a name: those that share the longest end of their paths, two steps at least.
-
-    A name of one step is enough where one image has it. A project that was moved is known again so, and
-    names of other labels than these are passed over: `formats.read_split` would refuse them.
-    """
-    wanted = _parts(member)
-    candidates = by_file.get(wanted[-1], [])
-    shared = {index: _shared_end(wanted, _parts(image_name(images[index]))) for index in candidates}
-    longest = max(shared.values(), default=0)
-    if longest < 2 and len(candidates) != 1:
-        return []
-    return [index for index in candidates if shared[index] == longest]
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return plain_path(name).parts or ("",)
-
-
-def _shared_end(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    pairs = zip(reversed(one), reversed(other), strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

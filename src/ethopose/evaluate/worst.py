@@ -6,12 +6,12 @@ import math
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
 from ethopose.draw import Style, overlay, page, write_png
-from ethopose.draw.overlay import INK, PAPER, SHIFT, Pen, rescaled, resized, write_text
+from ethopose.draw.marks import draw_crosses, draw_links, enlarged
+from ethopose.draw.overlay import PAPER, Pen, rescaled, resized, write_text
 from ethopose.evaluate.naming import short_name
 from ethopose.evaluate.sample import Sample
 from ethopose.media import read_pictures
@@ -43,7 +43,7 @@ def draw_worst(sample: Sample, folder: Path, *, cutoff: float) -> list[Path]:
         drawn.append(folder / f"{rank:02d}_{_file_name(short_name(sample.images[index]))}.png")
         write_png(canvas, drawn[-1])
         caption = f"{rank}  {short_name(sample.images[index])}  {_told(sample, index)}"
-        tiles.append(_tile(canvas, _enlarged(_places(sample, index), _factor(picture)), caption))
+        tiles.append(_tile(canvas, enlarged(_places(sample, index), _factor(picture)), caption))
     if tiles:
         drawn.append(folder.with_name(SHEET))
         facts = "crosses: placed; dots: found; the worst first"
@@ -88,10 +88,10 @@ def _drawn(
     canvas = resized(picture, size) if factor > 1 else picture.copy()
     points = sample.points[sample.points.image == image]
     pen = Pen.for_frame(*size, 1)
-    truth, found = (_enlarged(xy, factor) for xy in (points.truth, points.found))
-    _draw_crosses(canvas, truth[points.labelled], pen)
-    for at in np.flatnonzero(points.labelled & points.seen):
-        cv2.line(canvas, _fixed(truth[at]), _fixed(found[at]), ERROR, pen.line, cv2.LINE_AA, SHIFT)
+    points = points[points.labelled]
+    truth, found = (enlarged(xy, factor) for xy in (points.truth, points.found))
+    draw_crosses(canvas, truth, [PAPER] * len(truth), arm=2.5 * pen.radius, line=pen.line)
+    draw_links(canvas, truth, found, ERROR, line=pen.line)
     poses = rescaled(sample.found[sample.found.frame == image], picture.shape, size)
     return overlay(canvas, poses, style=Style(cutoff=cutoff, labels=False))
 
@@ -99,28 +99,6 @@ def _drawn(
 def _factor(picture: UInt8[np.ndarray, "height width 3"]) -> int:
     longest: int = max(picture.shape)
     return max(1, math.ceil(SIDE / longest))
-
-
-def _enlarged(xy: Float64[np.ndarray, "point 2"], factor: int) -> Float64[np.ndarray, "point 2"]:
-    """Where points lie in a picture so many times as large; pixels' centres are whole."""
-    return (xy + 0.5) * factor - 0.5
-
-
-def _draw_crosses(
-    canvas: UInt8[np.ndarray, "height width 3"], points: Float64[np.ndarray, "point 2"], pen: Pen
-) -> None:
-    """A plus with a dark rim on each point."""
-    arm = 2.5 * pen.radius
-    for colour, width in ((INK, pen.line + 2), (PAPER, pen.line)):
-        for point in points:
-            for along in ((arm, 0.0), (0.0, arm)):
-                ends = _fixed(point - along), _fixed(point + along)
-                cv2.line(canvas, *ends, colour, width, cv2.LINE_AA, SHIFT)
-
-
-def _fixed(point: np.ndarray) -> tuple[int, int]:
-    x, y = np.clip(point, -(1 << 20), 1 << 20) * (1 << SHIFT)
-    return round(float(x)), round(float(y))
 
 
 def _file_name(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from ethopose.formats.conversion import convert
 from ethopose.formats.format import Format, PoseFile
-from ethopose.formats.label_checks import check_labels
+from ethopose.formats.label_checks import check_labels, look_at
 from ethopose.formats.label_images import drop_images, image_name, take_images
 from ethopose.formats.label_joining import join_labels
-from ethopose.formats.label_splits import read_split, split_labels, split_names
+from ethopose.formats.label_splits import read_split, split_labels, split_names, tell_copies
 from ethopose.formats.labels import read_labels, to_pandas
 from ethopose.formats.symmetry import guess_symmetries
 from ethopose.formats.table import FORMATS, format_for
@@ -21,10 +21,12 @@ __all__ = [
     "guess_symmetries",
     "image_name",
     "join_labels",
+    "look_at",
     "read_labels",
     "read_split",
     "split_labels",
     "split_names",
     "take_images",
+    "tell_copies",
     "to_pandas",
 ]

@@ -1,29 +1,47 @@
 """Labels against their pictures: what cannot be right is mended or refused, by name."""
 
+import hashlib
 import logging
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from ethopose.core import DataError, Labels
+from ethopose.core import DataError, Image, Labels
 from ethopose.core.labels import ABSENT
 from ethopose.formats.label_images import drop_images, image_name, listed
 from ethopose.media import read_pictures
 
 logger = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
 _CLIPPED_PX = 1.0
 _MANY_OUTSIDE = 0.2  # of a recording's points: no slip of the hand, the picture was rescaled
 
 
+def look_at(
+    images: Sequence[Image], progress: Progress | None = None
+) -> tuple[Int64[np.ndarray, "image 2"], list[bytes]]:
+    """The (height, width) in px of each picture, (0, 0) where it cannot be read, and a digest of its pixels,
+    by which copies are known."""
+    sizes, digests = np.zeros((len(images), 2), np.int64), []
+    for number, picture in enumerate(read_pictures(images)):
+        if picture is not None:
+            sizes[number] = picture.shape[:2]
+        digests.append(hashlib.blake2b(b"" if picture is None else picture.tobytes()).digest())
+        if progress is not None:
+            progress("looking at labelled images", number + 1, len(images))
+    return sizes, digests
+
+
 def check_labels(
-    labels: Labels, sizes: Int64[np.ndarray, "image 2"] | None = None
+    labels: Labels, sizes: Int64[np.ndarray, "image 2"]
 ) -> tuple[Labels, Int64[np.ndarray, "image 2"]]:
     """Labels fit for training, and the (height, width) in px of each of their pictures.
 
-    `sizes` are those of the pictures if they are known, (0, 0) where one cannot be read; None reads them
-    all. A picture reaches from -0.5 to its size less 0.5. Points less than 1 px outside are put on its
+    `sizes` are those of all pictures (`look_at`), (0, 0) where one cannot be read. A picture
+    reaches from -0.5 to its size less 0.5. Points less than 1 px outside are put on its
     edge, others are hidden, animals left without a point are left out. Warnings tell of these, of images
     that cannot be read (left out), images without animals (kept: empty scenes), keypoints that are never
     labelled, pictures of several sizes, and a single image.
@@ -32,10 +50,6 @@ def check_labels(
         DataError: no label or no readable image is left, or a fifth of a recording's points lie outside
             its pictures, which must have been rescaled; the factor is told.
     """
-    if sizes is None:
-        pictures = read_pictures(labels.images)
-        found = [(0, 0) if picture is None else picture.shape[:2] for picture in pictures]
-        sizes = np.array(found, np.int64).reshape(-1, 2)
     unreadable = (sizes == 0).any(axis=1)
     labels, sizes = drop_images(labels, unreadable, "cannot be read"), sizes[~unreadable]
     _refuse_rescaled(labels, sizes)

@@ -1,7 +1,7 @@
 """Building `Labels` and taking images out of them: what every reader of labels ends with."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -139,6 +139,25 @@ def image_name(image: Image) -> str:
     """What an image is called in messages, tables and split files: its path, and `#frame` in a video."""
     inside = [part for part in (image.dataset, image.frame) if part is not None]
     return "#".join((image.path.as_posix(), *map(str, inside)))
+
+
+def images_named(images: Sequence[Image]) -> Callable[[str], list[int]]:
+    """What finds the images that a name means, as in a file of splits: those whose names share the longest
+    end with it, of two steps at least if it has two; so a project that was moved is known again. A bare
+    name means an image only where no other has it."""
+    ends: dict[tuple[str, ...], list[int]] = {}
+    for index, image in enumerate(images):
+        parts = plain_path(image_name(image)).parts
+        for start in range(len(parts)):
+            ends.setdefault(parts[start:], []).append(index)
+
+    def find(name: str) -> list[int]:
+        parts = plain_path(name).parts
+        tried = (parts[start:] for start in range(max(1, len(parts) - 1)))
+        found = next((ends[end] for end in tried if end in ends), [])
+        return found if len(parts) > 1 or len(found) == 1 else []
+
+    return find
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Which images a model learns from and which it is judged by."""
 
-import hashlib
 import json
 import logging
 import re
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ethopose.core import DataError, FormatError, Image, Labels
-from ethopose.formats.label_images import image_name, listed, plain_path
+from ethopose.formats.label_images import image_name, images_named, listed
 
 logger = logging.getLogger(__name__)
 Indices = Int64[np.ndarray, "image"]
@@ -26,13 +25,14 @@ def split_labels(
     by: Literal["block", "video", "image"] | None = None,
     share: float = 0.1,
     seed: int = 0,
+    digests: Sequence[bytes] | None = None,
 ) -> Labels:
     """Labels with the splits "train" and "val"; splits that the source stores are kept as they are.
 
     `share` of the images, at least one, is for validation. They are taken from "train" where the source
     stores it, else from all that are not in "test". `by`: "block" (None) takes up to three runs of
-    neighbouring images, "video" whole recordings, "image" any. Files of equal content stay together in
-    "train". A single image is in both, with a warning.
+    neighbouring images, "video" whole recordings, "image" any. Images of equal
+    `digests` stay together in "train". A single image is in both, with a warning.
 
     Raises:
         DataError: there is nothing to split, or but one video.
@@ -50,7 +50,7 @@ def split_labels(
     n_val = int(np.clip(round(share * len(pool)), 1, len(pool) - 1))
     chosen = np.zeros(len(pool), bool)
     chosen[_RULES[by or "block"](images, n_val, np.random.default_rng(seed))] = True
-    for twins in _equal_files(images):
+    for twins in _equal([digests[index] for index in pool] if digests else []):
         chosen[twins] = chosen[twins].all()
     if not chosen.any():
         raise DataError(
@@ -106,18 +106,23 @@ def _in_time(image: Image) -> tuple[Any, ...]:
     )
 
 
-def _equal_files(images: Sequence[Image]) -> list[list[int]]:
-    """Groups of image files that are copies of one another; only files of equal size are read."""
-    sizes: dict[int, list[int]] = {}
-    for index, image in enumerate(images):
-        if image.frame is None and image.path.is_file():
-            sizes.setdefault(image.path.stat().st_size, []).append(index)
-    digests: dict[str, list[int]] = {}
-    for indices in sizes.values():
-        for index in indices if len(indices) > 1 else ():
-            digest = hashlib.sha256(images[index].path.read_bytes()).hexdigest()
-            digests.setdefault(digest, []).append(index)
-    return [indices for indices in digests.values() if len(indices) > 1]
+def _equal(digests: Sequence[bytes]) -> list[list[int]]:
+    """Groups of what is equal."""
+    groups: dict[bytes, list[int]] = {}
+    for index, digest in enumerate(digests):
+        groups.setdefault(digest, []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def tell_copies(labels: Labels, digests: Sequence[bytes]) -> None:
+    """Warn of images for validation or test that are copies of some to learn from."""
+    learned = {digests[index] for index in labels.splits["train"]}
+    for split in ("val", "test"):
+        members = labels.splits.get(split, np.empty(0, np.int64))
+        copies = [image_name(labels.images[i]) for i in members if digests[i] in learned]
+        if copies and len(labels.images) > 1:
+            told = len(copies), split, listed(copies)
+            logger.warning("%d images of %s are copies of some to learn from: %s", *told)
 
 
 def split_names(labels: Labels) -> dict[str, list[str]]:
@@ -145,34 +150,17 @@ def read_split(path: Path | str, labels: Labels) -> Labels:
         raise FormatError(f"no split of images ({error})", where=path) from error
     if not {"train", "val"} <= told.keys():
         raise FormatError('it lacks "train" or "val"', where=path)
-    place = _ends(labels.images)
+    named = images_named(labels.images)
     splits: dict[str, Indices] = {}
     for split, names in told.items():
-        unknown = [name for name in names if len(_matches(name, place)) != 1]
+        unknown = [name for name in names if len(named(name)) != 1]
         if unknown:
             raise DataError(
                 f"{len(unknown)} names in {split!r} fit no labelled image, or several: {listed(unknown)}",
                 where=path,
             )
-        splits[split] = np.array(sorted({_matches(name, place)[0] for name in names}), np.int64)
+        splits[split] = np.array(sorted({named(name)[0] for name in names}), np.int64)
     members, counts = np.unique(np.concatenate(list(splits.values())), return_counts=True)
     if (counts > 1).any() and len(labels.images) > 1:
         raise DataError(f"in two splits: {image_name(labels.images[members[counts > 1][0]])}", where=path)
     return replace(labels, splits=splits)
-
-
-def _ends(images: Sequence[Image]) -> dict[tuple[str, ...], list[int]]:
-    """Images by every end of their names."""
-    place: dict[tuple[str, ...], list[int]] = {}
-    for index, image in enumerate(images):
-        parts = plain_path(image_name(image)).parts
-        for start in range(len(parts)):
-            place.setdefault(parts[start:], []).append(index)
-    return place
-
-
-def _matches(name: str, place: dict[tuple[str, ...], list[int]]) -> list[int]:
-    """Images that a name means: by the longest end that fits, of two parts at least if it has two."""
-    parts = plain_path(name).parts
-    ends = (parts[start:] for start in range(max(1, len(parts) - 1)))
-    return next((place[end] for end in ends if end in place), [])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import to_jsonable_python
 
 from ethopose.core import Skeleton
 
@@ -27,6 +28,12 @@ class Part(Frozen):
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """As a file would hold them: of tuples, lists are made."""
+        return dict(to_jsonable_python(options))
 
 
 class Preparation(Frozen):

@@ -17,6 +17,7 @@ from ethopose.train.config import Augmentation
 from ethopose.train.examples import Examples, centroids, cut, order
 
 BESIDE = 0.75  # of the small windows are beside an animal, others anywhere
+OVERSHOOT = 1.3  # how far beyond its nodes a bend may reach between them
 RESIDENT = 0.25  # of a device's free memory that pictures may fill
 STILL = Augmentation(rotation=0, zoom=(1, 1), shift=0, bend=0)
 
@@ -137,8 +138,9 @@ def sides_changed(skeleton: Skeleton, keypoints: int) -> Int64[np.ndarray, "keyp
 
 
 def _piece(window: tuple[int, int], how: Augmentation, examples: Examples) -> tuple[int, int]:
-    """Height and width of what a window can show, turned and zoomed; at most the pictures themselves."""
-    reach = math.ceil(math.hypot(*window) / how.zoom[0]) + 2
+    """Height and width of what a window can show, bent, turned and zoomed; at most the whole pictures."""
+    bent = 2 * OVERSHOOT * how.bend * min(window)
+    reach = math.ceil((math.hypot(*window) + bent) / how.zoom[0]) + 2
     height, width = examples.pictures.shape[1:3]
     return min(reach, height), min(reach, width)
 

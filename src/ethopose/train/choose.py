@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ethopose.core import SpecError
+from ethopose.models.backbones.nano import receptive_field
 from ethopose.models.spec import Part
-from ethopose.train.config import Augmentation, Config, Kind, Preset, StageConfig
+from ethopose.train.config import DEEPEST, Augmentation, Config, Kind, Preset, StageConfig
 from ethopose.train.facts import TURNING, Facts
+from ethopose.train.heads import STRIDE, refuse_misfits, usual_heads
 
 CROWDED, MANY = 0.3, 8  # from here on bottom-up: animals that overlap, animals in a picture
-DEEPEST = 32  # stride of the encoder's last features
-STRIDE = 4  # of the maps
+REACH = 2.0  # times an animal's length that the deepest features should see
 LARGE = 2.0  # times the pixels that a device likes: from here on pieces of frames are learned from
 
 
@@ -45,7 +47,15 @@ CENTROID = 40.0  # px that an animal's length is scaled to where only its place 
 
 
 def choose(config: Config, facts: Facts, place: str) -> tuple[Config, list[Choice]]:
-    """The configuration in full, for a device that is a `cpu` or a `gpu`."""
+    """The configuration in full, for a device that is a `cpu` or a `gpu`.
+
+    Raises:
+        SpecError: it asks for what the labels do not tell of, or what no such model has.
+    """
+    if config.identity and not facts.skeleton.individuals:
+        raise SpecError(
+            "--identity, and the labels name no individuals", fix="name tracks or individuals in the labels"
+        )
     choices: list[Choice] = []
     kind, why = _kind(config.kind, facts, identity=config.identity)
     choices.append(Choice("kind", kind, why))
@@ -117,7 +127,6 @@ def _stage(
     window, seen = (
         (given.window, "as asked") if given.window else _window(name, facts, scale, sizes.pixels[place])
     )
-    width = sizes.width[place]
     batch = given.batch or (8 if place == "cpu" else 32)
     steps = given.steps or _steps(facts, sizes.steps)
     told = [
@@ -126,23 +135,37 @@ def _stage(
         Choice("batch", str(batch), "as asked" if given.batch else f"usual on a {place}"),
         Choice("length", *_length(config, steps, given)),
     ]
-    backbone = given.backbone or Part(name="nano", options={"width": width, "max_stride": DEEPEST})
+    parts, chosen = _parts(name, given, config, facts, scale, sizes.width[place])
+    update = {"scale": scale, "window": window, "batch": batch, "steps": steps, **parts}
+    return given.model_copy(update=update), told + chosen
+
+
+def _parts(
+    name: str, given: StageConfig, config: Config, facts: Facts, scale: float, width: int
+) -> tuple[dict[str, Any], list[Choice]]:
+    """Channels, backbone, neck and heads."""
+    told = []
+    backbone = given.backbone
+    if backbone is None:
+        longest = facts.longest * scale
+        stride = DEEPEST // 2 if receptive_field(DEEPEST // 2) >= REACH * longest else DEEPEST
+        backbone = Part(name="nano", options={"width": width, "max_stride": stride})
+        most = "" if receptive_field(stride) >= REACH * longest else "as much as there is; "
+        why = f"{most}the largest animals are {longest:.0f} px there"
+        told.append(Choice("receptive field", f"{receptive_field(stride)} px", why))
     neck = given.neck
     if "neck" not in given.model_fields_set and backbone.name != "unet":  # which has a decoder of its own
         neck = Part(name="fpn", options={"width": 2 * width, "stride": STRIDE})
+    heads = given.heads or usual_heads(name, facts, scale, identity=config.identity)
+    refuse_misfits(heads, facts, name)
     options = ", ".join(f"{key} {value}" for key, value in backbone.options.items())
-    told.append(
-        Choice("network", f"{backbone.name} ({options})", "as asked" if given.backbone else config.preset)
-    )
-    update = {
-        "scale": scale,
-        "window": window,
-        "backbone": backbone,
-        "neck": neck,
-        "batch": batch,
-        "steps": steps,
-    }
-    return given.model_copy(update=update), told
+    why = "as asked" if given.backbone else config.preset
+    told.append(Choice("network", f"{backbone.name} ({options})", why))
+    if given.heads is None:
+        spread = STRIDE * heads[0].options["sigma"]
+        told.append(Choice("sigma", f"{spread:g} px", "of what is learned to be drawn at a keypoint"))
+    channels = given.channels or (1 if facts.gray else 3)
+    return {"channels": channels, "backbone": backbone, "neck": neck, "heads": heads}, told
 
 
 def _scale(name: str, facts: Facts, pixels: float, sizes: Sizes) -> tuple[float, str]:

@@ -11,6 +11,11 @@ from ethopose.train.config import Loop
 from ethopose.train.state import State
 
 CHECKING = 0.05  # of a time budget that may go into validation
+ENDING, MOST = (
+    2.0,
+    0.2,
+)  # validations that the end takes, the last one and its pictures; of the budget at most
+CURVES = 2.0  # seconds that the last pictures take otherwise
 Value = TypeVar("Value")
 
 
@@ -30,12 +35,14 @@ class Clock:
         self._state.seconds = self._before + time.perf_counter() - self._since
         if self._seconds is None:
             return self._state.step / self._steps
-        return self.heard(self._state.seconds / self._seconds)
+        return self.heard(self._state.seconds / (self._seconds - self._state.ending))
 
     def next_check(self, progress: float, took: float) -> float:
-        """Progress at which to validate again; later where validation takes long against a budget."""
+        """Progress at which to validate again, the last time having taken so many seconds; later where that
+        is long against a budget, of which the end's share is set aside."""
         apart = 1 / self._loop.validations
         if self._seconds is not None:
+            self._state.ending = min(ENDING * took + CURVES, MOST * self._seconds)
             apart = max(apart, self.heard(took) / CHECKING / self._seconds)
         return progress + apart - 1e-9  # so that sums of shares do not miss a step by rounding
 

@@ -12,6 +12,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_v
 from ethopose.core import SpecError
 from ethopose.models.spec import Frozen, Part
 
+DEEPEST = 32  # the largest stride of a network's features: sides of what it sees are multiples
+
 Kind = Literal["single", "top-down", "bottom-up"]
 Preset = Literal["fast", "balanced", "accurate"]
 
@@ -69,11 +71,18 @@ class StageConfig(Frozen):
     steps: int | None = Field(None, ge=1)
     share: float = Field(1.0, gt=0)  # of the minutes, against other stages
 
+    @field_validator("window")
+    @classmethod
+    def _whole(cls, window: tuple[int, int] | None) -> tuple[int, int] | None:
+        if window is not None and any(side % DEEPEST for side in window):
+            raise ValueError(f"both sides are multiples of {DEEPEST}")
+        return window
+
 
 class Optimiser(Frozen):
     """Muon and AdamW (`ethopose.train.optimiser`), warmed up, then on half a cosine down to `final`."""
 
-    rate: float | None = Field(None, gt=0)
+    rate: float = Field(2e-3, gt=0)  # the peak, at a batch of 8; it grows with the batch's square root
     weight_decay: float = Field(0.01, ge=0)
     warm_up: float = Field(0.03, ge=0, lt=1)  # share of the run
     final: float = Field(0.02, ge=0, le=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import torch
@@ -45,6 +46,12 @@ def make_fabric(loop: Loop) -> Fabric:
     kind, _, number = loop.device.partition(":")
     devices = loop.devices or 1
     alone = devices * loop.nodes == 1
+    if loop.nodes > 1 and not _launched():
+        raise UsageError(
+            f"{loop.nodes} machines, and nothing that starts a process on each",
+            fix="start it by torchrun or srun (docs/several-gpus.md)",
+        )
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its greetings are no news
     settle(loop)
     return Fabric(
         accelerator=kind,
@@ -58,8 +65,12 @@ def make_fabric(loop: Loop) -> Fabric:
 
 def spawns(loop: Loop) -> bool:
     """Whether processes have to be made; those of torchrun and SLURM are there."""
-    outside = "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_JOB_ID" in os.environ
-    return (loop.devices or 1) * loop.nodes > 1 and not outside
+    return (loop.devices or 1) * loop.nodes > 1 and not _launched()
+
+
+def _launched() -> bool:
+    """Whether torchrun or SLURM started this process, one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_JOB_ID" in os.environ
 
 
 def settle(loop: Loop) -> None:
@@ -77,3 +88,14 @@ def settle(loop: Loop) -> None:
 def place(loop: Loop) -> str:
     """`cpu` or `gpu`."""
     return "cpu" if loop.device == "cpu" else "gpu"
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether the device, or the host, had no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what torch holds and does not use."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

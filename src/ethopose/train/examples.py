@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,11 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 
 from ethopose.core import DataError, Labels
+from ethopose.formats.label_checks import Progress
 from ethopose.media import read_pictures
 from ethopose.models.preparation import fit, to_pictures
 from ethopose.models.spec import Preparation
 from ethopose.store.atomic import disk_errors
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from ethopose.train.examples import Placed
 TURNING = 270.0  # degrees that the body axis covers where animals walk in every direction
 OVERLAP = 0.3  # of the smaller box
 
+Edges = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -21,7 +23,8 @@ class Facts:
     pictures: int
     animals: int  # in a picture, at most
     rows: int  # animals in all pictures
-    keypoints: int
+    skeleton: Skeleton
+    edges: Edges  # join all keypoints of an animal
     size: tuple[int, int]  # height, width of the largest picture
     gray: bool
     length: float  # median of the longer sides of the animals' boxes
@@ -30,6 +33,11 @@ class Facts:
     turning: float  # degrees that the body axis covers
     crowded: float  # share of the animals whose box overlaps another's
     never: tuple[str, ...]  # keypoints without a label
+
+    @property
+    def keypoints(self) -> int:
+        """How many an animal has."""
+        return len(self.skeleton.keypoints)
 
 
 def facts(placed: Placed, sizes: Int64[np.ndarray, "picture 2"], skeleton: Skeleton, *, gray: bool) -> Facts:
@@ -44,7 +52,8 @@ def facts(placed: Placed, sizes: Int64[np.ndarray, "picture 2"], skeleton: Skele
         pictures=len(sizes),
         animals=int(there.sum(1).max(initial=0)),
         rows=len(animals),
-        keypoints=len(skeleton.keypoints),
+        skeleton=skeleton,
+        edges=tree(placed, skeleton),
         size=(int(sizes[:, 0].max()), int(sizes[:, 1].max())),
         gray=gray,
         length=float(np.median(longer)),
@@ -64,7 +73,7 @@ def box_sides(xy: Float32[np.ndarray, "animal keypoint 2"]) -> Float32[np.ndarra
     return sides
 
 
-def tree(placed: Placed, skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
+def tree(placed: Placed, skeleton: Skeleton) -> Edges:
     """Edges that join all keypoints of an animal: the skeleton's own where they do, else the shortest
     (the minimum spanning tree of the median distances between keypoints), from the keypoint with most."""
     from scipy.sparse import csr_array

@@ -11,8 +11,9 @@ from ethopose.families import Model
 from ethopose.models.build import NetworkGraph
 from ethopose.models.spec import Part, Stage
 from ethopose.train.config import Config, Kind, StageConfig
+from ethopose.train.facts import Facts
+from ethopose.train.heads import fitted
 
-Edges = tuple[tuple[int, int], ...]
 KINDS: dict[str, Kind] = {
     "single": "single",
     "centroid": "top-down",
@@ -41,39 +42,38 @@ def role(stage: Stage) -> str:
     return "instance" if stage.preparation.crop else "single"
 
 
-def inherited(config: Config, donor: Model) -> Config:
-    """The configuration with what the donor's networks are, where it does not say otherwise."""
+def inherited(config: Config, donor: Model, facts: Facts) -> Config:
+    """The configuration with what the donor's networks are, where it does not say otherwise.
+
+    Raises:
+        SpecError: the donor is of another kind, or another network is asked for.
+    """
     stages = dict(config.stages)
-    for stage in donor.spec.stages:
+    kind = config.kind or KINDS[role(donor.spec.stages[0])]
+    mine = [stage for stage in donor.spec.stages if KINDS[role(stage)] == kind]
+    if not mine:
+        raise SpecError(
+            f"no {kind} model starts from {donor.spec.name}, which is {KINDS[role(donor.spec.stages[0])]}",
+            fix="leave out --kind, or --weights",
+        )
+    for stage in mine:
         name, network = role(stage), stage.network
+        heads = fitted(network.heads, facts, name)
         own = {
             "scale": stage.preparation.scale,
             "channels": network.in_channels,
             "backbone": network.backbone,
             "neck": network.neck,
-            "heads": network.heads,
+            "heads": heads,
         }
         given = stages.get(name, StageConfig())
         told = config.every_stage.model_dump(exclude_none=True) | given.model_dump(exclude_none=True)
         asked = {key: value for key, value in StageConfig.model_validate(told) if value is not None}
-        if any(asked.get(part, own[part]) != own[part] for part in ("backbone", "neck", "heads")):
+        parts = [part for part in ("backbone", "neck", "heads") if part in asked]
+        if any(asked[part] != own[part] for part in parts):
             raise SpecError("both weights to start from and another network", fix="leave out one of the two")
         stages[name] = given.model_copy(update={key: value for key, value in own.items() if key not in asked})
-    kind = config.kind or KINDS[role(donor.spec.stages[0])]
     return config.model_copy(update={"kind": kind, "stages": stages})
-
-
-def fitted(heads: Sequence[Part], skeleton: Skeleton, edges: Edges, name: str) -> tuple[Part, ...]:
-    """A donor's heads for another skeleton."""
-    own = {"edges": edges, "classes": len(skeleton.individuals)}
-    if name != "centroid":
-        own["keypoints"] = len(skeleton.keypoints)
-    return tuple(
-        part.model_copy(
-            update={"options": part.options | {k: v for k, v in own.items() if k in part.options}}
-        )
-        for part in heads
-    )
 
 
 def take_over(graph: NetworkGraph, stage: Stage, skeleton: Skeleton, donor: Model) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from ethopose.core import UsageError
 from ethopose.store.atomic import replacing
+from ethopose.train.curves import draw_curves
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Row:
     missing: float  # share of the labelled keypoints
     extra: float  # animals a picture that nobody labelled
     overflown: int  # validation images with more peaks than are kept
-    best: float  # score (`Checked.score`) of the best so far
+    best: float  # the least so far of what errors are weighed by (`Checked.score`)
+    kept: bool  # whether the weights of now are those that are kept
     rate: float  # of learning
     images_per_s: float
     waiting: float  # share of the time in which the network waited for pictures
@@ -66,12 +69,16 @@ class Nobody:
         """Nothing."""
 
 
-class Journal:
-    """Rows of a training as they come."""
+Tracker = Callable[[Row, int], None]  # hears of each row, and how many there are with it
 
-    def __init__(self, folder: Path, trackers: tuple[str, ...], watch: Watch) -> None:
+
+class Journal:
+    """Rows of a training as they come; curves are drawn of them when so many seconds have passed."""
+
+    def __init__(self, folder: Path, trackers: tuple[str, ...], watch: Watch, *, draw_every: float) -> None:
         self.path, self.watch = folder / "metrics.csv", watch
         self._trackers = [TRACKERS[name](folder) for name in trackers]
+        self._draw_every, self._drawn = draw_every, time.perf_counter()
 
     def add(self, row: Row, rows: list[dict[str, Any]]) -> None:
         """Enter a row; `rows` are all there are, this one last."""
@@ -83,34 +90,55 @@ class Journal:
         with replacing(self.path) as file:
             file.write(text.getvalue().encode())
         for tracker in self._trackers:
-            tracker(row)
+            tracker(row, len(rows))
         self.watch.row(row)
+        if time.perf_counter() - self._drawn > self._draw_every:
+            self.draw(rows)
+
+    def draw(self, rows: list[dict[str, Any]]) -> None:
+        """The curves."""
+        draw_curves(rows, self.path.with_name("curves.png"))
+        self._drawn = time.perf_counter()
 
 
-def _tensorboard(folder: Path) -> Callable[[Row], None]:
+def _tensorboard(folder: Path) -> Tracker:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError("tensorboard is not installed", fix="pip install 'ethopose[tensorboard]'") from error
-    writer = SummaryWriter(str(folder / "tensorboard"))
+    writers: dict[str, SummaryWriter] = {}  # a run each stage, whose steps begin at 0
 
-    def enter(row: Row) -> None:
+    def enter(row: Row, number: int) -> None:
+        if row.stage not in writers:  # of a training that was killed, later steps were seen already
+            place = str(folder / "tensorboard" / row.stage)
+            writers[row.stage] = SummaryWriter(place, purge_step=row.step)
         for name, value in _figures(row).items():
-            writer.add_scalar(f"{row.stage}/{name}", value, row.step)
-        writer.flush()
+            writers[row.stage].add_scalar(name, value, row.step)
+        writers[row.stage].flush()
 
     return enter
 
 
-def _wandb(folder: Path) -> Callable[[Row], None]:
+def _wandb(folder: Path) -> Tracker:
     try:
         import wandb
     except ImportError as error:
         raise UsageError("wandb is not installed", fix="pip install 'ethopose[wandb]'") from error
-    run = wandb.init(project="ethopose", dir=str(folder), name=folder.parent.name)
+    note = folder / "wandb.txt"  # which run a resumed training goes on with
+    known = note.read_text().strip() if note.exists() else None
+    run = wandb.init(
+        project="ethopose",
+        dir=str(folder),
+        name=folder.parent.name,
+        id=known,
+        resume="allow" if known else None,
+    )
+    with replacing(note) as file:
+        file.write(str(run.id).encode())
 
-    def enter(row: Row) -> None:
-        run.log({f"{row.stage}/{name}": value for name, value in _figures(row).items()})
+    def enter(row: Row, number: int) -> None:
+        figures = {f"{row.stage}/{name}": value for name, value in _figures(row).items()}
+        run.log(figures, step=number)  # of a step that it has seen it takes no more
 
     return enter
 
@@ -119,4 +147,4 @@ def _figures(row: Row) -> dict[str, float]:
     return {name: value for name, value in asdict(row).items() if name not in ("stage", "step")}
 
 
-TRACKERS: dict[str, Callable[[Path], Callable[[Row], None]]] = {"tensorboard": _tensorboard, "wandb": _wandb}
+TRACKERS: dict[str, Callable[[Path], Tracker]] = {"tensorboard": _tensorboard, "wandb": _wandb}

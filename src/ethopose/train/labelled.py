@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,9 +13,11 @@ import torch.utils.data
 from torch import Tensor
 
 from ethopose.core import DataError, Labels
-from ethopose.formats import join_labels, read_labels, split_labels, to_pandas
+from ethopose.formats import to_pandas
 from ethopose.media import read_pictures
+from ethopose.train.config import make_config
 from ethopose.train.examples import placed
+from ethopose.train.sources import read_sources, ready_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,20 +90,15 @@ class Dataset:
         return "val" if split == "test" and "test" not in self.labels.splits else split
 
 
-def labels(
-    paths: str | Path | Sequence[str | Path],
-    *,
-    split_by: Literal["block", "video", "image"] | None = None,
-    validation: float = 0.1,
-    seed: int = 42,
-    **options: Any,
-) -> Dataset:
-    """Labels of any tool, split as `ethopose.train` would split them; `options` are those of the reader.
+def labels(paths: str | Path | Sequence[str | Path], *, seed: int = 42, **data: Any) -> Dataset:
+    """Labels of any tool, checked and split as `ethopose.train` does; `data` are its settings of that name:
+    split, split_by, validation, exclude, shuffle.
 
     Raises:
         DataError, FormatError: they cannot be read, or their skeletons differ.
+        SpecError: there is no such setting.
     """
     sources = [paths] if isinstance(paths, str | Path) else list(paths)
-    read = [read_labels(Path(path), **options) for path in sources]
-    joined = join_labels(read) if len(read) > 1 else read[0]
-    return Dataset(split_labels(joined, by=split_by, share=validation, seed=seed))
+    settings = make_config({"data": data}).data
+    read = read_sources([Path(path) for path in sources], settings)
+    return Dataset(ready_labels(read, settings, seed)[0])

@@ -15,13 +15,12 @@ from ethopose.models.build import NetworkGraph
 from ethopose.train.average import Average
 from ethopose.train.batches import Batches
 from ethopose.train.config import Config
+from ethopose.train.devices import free_memory, is_out_of_memory
 from ethopose.train.network import LossNetwork
 from ethopose.train.optimiser import MuonAdamW, parameter_groups
 from ethopose.train.state import State, Weights
 
 log = logging.getLogger(__name__)
-
-RATE = 2e-3  # at a batch of 8; it grows with the square root
 
 
 class Learner:
@@ -32,7 +31,7 @@ class Learner:
     ) -> None:
         self.fabric, self.graph, self.settings = fabric, graph, config.optimiser
         self.batch, self.mine = batch, batch // fabric.world_size
-        self.peak = config.optimiser.rate or RATE * math.sqrt(batch / 8)
+        self.peak = config.optimiser.rate * math.sqrt(batch / 8)
         network: torch.nn.Module = LossNetwork(graph, freeze_norm=config.loop.freeze_norm)
         network = network.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda" and self.mine < 8:
@@ -53,7 +52,7 @@ class Learner:
             try:
                 return self._accumulated(batches, state, strength)
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 if state.micro_batch == 1 or self.fabric.world_size > 1:
                     raise InferenceError(
@@ -62,8 +61,7 @@ class Learner:
                     ) from error
             state.micro_batch = max(state.micro_batch // 2, 1)
             self._optimiser.zero_grad()
-            if self.fabric.device.type == "cuda":
-                torch.cuda.empty_cache()
+            free_memory(self.fabric.device)
             log.warning("out of memory: going on with %d pictures at a time", state.micro_batch)
 
     def _accumulated(self, batches: Batches, state: State, strength: float) -> tuple[Tensor, float]:
@@ -132,7 +130,3 @@ def learning_rate(progress: float, warm_up: float, final: float) -> float:
         return (progress + 1e-3) / (warm_up + 1e-3)
     along = (progress - warm_up) / (1 - warm_up)
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(along, 1)))
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -12,8 +12,7 @@ from lightning_fabric import Fabric
 
 from ethopose.models.preparation import scaled
 from ethopose.train.batches import Batches
-from ethopose.train.choose import DEEPEST
-from ethopose.train.config import Augmentation
+from ethopose.train.config import DEEPEST, Augmentation
 from ethopose.train.examples import Examples, centroids, load_pictures, scaled_size
 from ethopose.train.journal import Watch
 from ethopose.train.loop import Lesson

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -78,10 +78,15 @@ def train_stage(fabric: Fabric, lesson: Lesson, state: State, journal: Journal) 
                 speed, waiting = since.speed(batch), since.waiting()
                 began = time.perf_counter()
                 checked = _checked(fabric, lesson, learner)
-                _keep(fabric, lesson, state, learner, checked, clock)
+                kept = _keep(fabric, lesson, state, learner, checked, clock)
                 if fabric.is_global_zero:
                     _tell_overflow(lesson, state, checked, journal)
-                    facts = {"loss": since.mean_loss(), "images_per_s": speed, "waiting": waiting}
+                    facts = {
+                        "loss": since.mean_loss(),
+                        "images_per_s": speed,
+                        "waiting": waiting,
+                        "kept": kept,
+                    }
                     rate = learning_rate(progress, settings.warm_up, settings.final) * learner.peak
                     journal.add(_row(lesson, state, checked, progress, {**facts, "rate": rate}), state.rows)
                 state.next_check = clock.next_check(progress, time.perf_counter() - began)
@@ -149,20 +154,22 @@ def _checked(fabric: Fabric, lesson: Lesson, learner: Learner) -> Checked | None
 
 def _keep(
     fabric: Fabric, lesson: Lesson, state: State, learner: Learner, checked: Checked | None, clock: Clock
-) -> None:
-    """The weights of now as the last ones, and as the best where they are that, or as good."""
+) -> bool:
+    """The weights of now as the last ones, and as the best where they are that, or as good; whether so."""
     last = learner.averaged()
     _refuse_nonsense(lesson, state, finite=all(bool(tensor.isfinite().all()) for tensor in last.values()))
     state.last = last
-    score = checked.score if checked is not None and math.isfinite(checked.score) else None
-    if score is None or score * GAIN <= state.best_score:
-        if score is None or score < state.best_score * GAIN:
+    score = checked.score if checked is not None and math.isfinite(checked.score) else math.inf
+    kept = score * GAIN <= state.best_score
+    if kept:
+        if score < state.best_score * GAIN or score == math.inf:
             state.best_step = state.step
-        state.best_score = min(state.best_score, score or math.inf)
+        state.best_score = min(state.best_score, score)
         state.best = state.last
         if fabric.is_global_zero:
             lesson.keep(state)
     state.best_step, state.best_score = clock.heard((state.best_step, state.best_score))
+    return kept
 
 
 def _stands_still(lesson: Lesson, state: State, progress: float) -> bool:
@@ -185,7 +192,7 @@ def _tell_overflow(lesson: Lesson, state: State, checked: Checked | None, journa
 
 
 def _row(
-    lesson: Lesson, state: State, checked: Checked | None, progress: float, facts: dict[str, float]
+    lesson: Lesson, state: State, checked: Checked | None, progress: float, facts: dict[str, Any]
 ) -> Row:
     return Row(
         stage=lesson.name,

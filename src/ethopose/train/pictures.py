@@ -1,19 +1,15 @@
-"""What a training looks like: batches as augmented, validation frames with truth and prediction, curves."""
+"""What a training looks like: batches as augmented, validation frames with truth and prediction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from ethopose.draw import marks, page, write_png
-from ethopose.store.atomic import replacing
 from ethopose.train.batches import Batches
-from ethopose.train.journal import Row
 from ethopose.train.loop import Lesson
 from ethopose.train.state import State
 
@@ -52,30 +48,6 @@ def draw_validation(fabric: Fabric, lesson: Lesson, state: State, path: Path) ->
         tiles.append(marks(picture, placed, found))
     if tiles:
         write_png(page(tiles, "the worst of the validation", "crosses: placed, dots: found"), path)
-
-
-def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss, error and rate over the training, a column a stage."""
-    from matplotlib.figure import Figure
-
-    stages = list(dict.fromkeys(row["stage"] for row in rows))
-    figure = Figure(figsize=(5.5 * max(len(stages), 1), 7), layout="constrained")
-    axes = figure.subplots(2, max(len(stages), 1), squeeze=False, sharex="col")
-    for column, stage in enumerate(stages):
-        mine = [Row(**row) for row in rows if row["stage"] == stage]
-        minutes = [row.seconds / 60 for row in mine]
-        top, bottom = axes[:, column]
-        top.plot(minutes, [row.loss for row in mine], color="#0072b2")
-        top.set(title=stage, ylabel="loss", yscale="log")
-        for name, colour in (("median", "#009e73"), ("mean", "#d55e00"), ("best", "#999999")):
-            bottom.plot(minutes, [getattr(row, name) for row in mine], color=colour, label=name)
-        bottom.set(xlabel="minutes", ylabel="error on validation images, px", yscale="log")
-        bottom.legend(frameon=False)
-        for axis in (top, bottom):
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(alpha=0.3)
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=120)
 
 
 def _image(image: Tensor) -> np.ndarray:

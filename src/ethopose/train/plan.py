@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int64
 
-from ethopose.core import DataError, Labels, Skeleton, UsageError
+from ethopose.core import DataError, Labels, Skeleton
 from ethopose.families import load
-from ethopose.formats import (
-    check_labels,
-    drop_images,
-    guess_symmetries,
-    join_labels,
-    read_labels,
-    read_split,
-    split_labels,
-)
+from ethopose.formats import guess_symmetries
+from ethopose.formats.label_checks import Progress
 from ethopose.media import read_pictures
 from ethopose.models.build import build
 from ethopose.models.spec import ModelSpec
 from ethopose.train.choose import Choice, choose
 from ethopose.train.config import Config, Loop, as_yaml
 from ethopose.train.examples import Placed, placed
-from ethopose.train.facts import Facts, facts, tree
+from ethopose.train.facts import Facts, facts
 from ethopose.train.inherit import inherited
+from ethopose.train.sources import read_sources, ready_labels
 from ethopose.train.specs import model_spec
 
 log = logging.getLogger(__name__)
@@ -64,54 +57,29 @@ class Plan:
         return digest.hexdigest()
 
 
-def plan(config: Config, name: str, place: str, given: Labels | None = None) -> Plan:
+def plan(
+    config: Config, name: str, place: str, given: Labels | None = None, progress: Progress | None = None
+) -> Plan:
     """Read the labels, unless they are given, and choose what the configuration leaves open, for a `cpu` or
     a `gpu`.
 
     Raises:
         DataError: there are no labels to learn from.
     """
-    labels, sizes = _checked(config, given or _read(config))
+    labels = given or read_sources(config.labels, config.data)
+    labels, sizes = ready_labels(labels, config.data, config.loop.seed, progress)
     labels = _with_symmetries(labels)
     train, val = _parts(labels)
     where = placed(labels)
     learned = Placed(where.xy[train], where.individual[train])
     told = facts(learned, sizes[train], labels.poses.skeleton, gray=_gray(labels))
-    skeleton = labels.poses.skeleton
     if config.weights is not None:
-        config = inherited(config, load(config.weights, alone=True))
+        config = inherited(config, load(config.weights, alone=True), told)
     full, choices = choose(config, told, place)
-    spec = model_spec(full, skeleton, told, tree(learned, skeleton), name)
+    spec = model_spec(full, told, name)
     for stage in spec.stages:
         build(stage)  # what cannot be built is told before anything is written
     return Plan(labels, sizes, where, train, val, told, full, tuple(choices), spec)
-
-
-def _read(config: Config) -> Labels:
-    if not config.labels:
-        raise UsageError("no labels", fix="name a project, a folder or a file of labels")
-    sources = [read_labels(path, shuffle=config.data.shuffle) for path in config.labels]
-    return join_labels(sources) if len(sources) > 1 else sources[0]
-
-
-def _checked(config: Config, labels: Labels) -> tuple[Labels, Int64[np.ndarray, "picture 2"]]:
-    """Labels fit to learn from, split, and the sizes of their pictures."""
-    ends = tuple(config.data.exclude)
-    if ends:
-        out = np.array([_excluded(image.path.as_posix(), ends) for image in labels.images], bool)
-        labels = drop_images(labels, out, "excluded")
-    labels, sizes = check_labels(labels)
-    if config.data.split is not None:
-        labels = read_split(config.data.split, labels)
-    else:
-        labels = split_labels(
-            labels, by=config.data.split_by, share=config.data.validation, seed=config.loop.seed
-        )
-    return labels, sizes
-
-
-def _excluded(path: str, ends: Sequence[str]) -> bool:
-    return any(path.endswith("/" + end.strip("/")) or f"/{end.strip('/')}/" in path for end in ends)
 
 
 def _parts(labels: Labels) -> tuple[Int64[np.ndarray, "picture"], Int64[np.ndarray, "picture"]]:

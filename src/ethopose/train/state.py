@@ -28,6 +28,7 @@ class State:
     seconds: float = 0.0  # spent on this stage
     budget: float = 0.0  # seconds that this stage may take; 0: not decided, or none
     minutes: float = 0.0  # of the whole training, when the budget was decided
+    ending: float = 0.0  # seconds of the budget that are set aside for the last validation and pictures
     spent: float = 0.0  # seconds before this stage
     next_check: float = 0.0  # progress at which the next validation is due
     micro_batch: int = 0  # 0: not tried yet

@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from ethopose.core import Labels, UsageError
 from ethopose.families import native
 from ethopose.formats import split_names
+from ethopose.formats.label_checks import Progress
 from ethopose.models.plugins import load_plugin
 from ethopose.store.atomic import make_folder, remove, replacing
 from ethopose.train.config import Config, as_yaml
@@ -22,7 +23,7 @@ from ethopose.train.devices import decided, make_fabric, place, settle, spawns
 from ethopose.train.journal import Journal, Nobody, Row, Watch
 from ethopose.train.lessons import make_lesson
 from ethopose.train.loop import train_stage
-from ethopose.train.pictures import draw_batch, draw_curves, draw_validation
+from ethopose.train.pictures import draw_batch, draw_validation
 from ethopose.train.plan import Plan, plan
 from ethopose.train.processes import launch
 from ethopose.train.state import FINISHED, State, finished, load_state, note_finished
@@ -85,10 +86,10 @@ def train(
         config = out / TRAINING / CONFIG
     asked = configured(tuple(map(Path, sources)), config, settings)
     _refuse(out, resume=resume, overwrite=overwrite)
-    made = prepare(asked, out, given)
-    fabric = make_fabric(made.config.loop)
-    _refuse_uneven(made, fabric.world_size)
+    fabric = make_fabric(decided(asked.loop))
     watch = watch if fabric.is_global_zero else Nobody()
+    made = prepare(asked, out, given, watch.bar)
+    _refuse_uneven(made, fabric.world_size)
     watch.plan(made)
     if resume and (ended := finished(out / TRAINING, made.key())) is not None:
         watch.say("the training is done: nothing is left to go on with")
@@ -98,12 +99,14 @@ def train(
     return Trained(out, tuple(Row(**row) for row in rows), made)
 
 
-def prepare(config: Config, out: Path, labels: Labels | None = None) -> Plan:
+def prepare(
+    config: Config, out: Path, labels: Labels | None = None, progress: Progress | None = None
+) -> Plan:
     """Read the labels, unless they are given, and decide everything."""
     for plugin in config.plugins:
         load_plugin(plugin)
     config = config.model_copy(update={"loop": decided(config.loop)})
-    return plan(config, out.name, place(config.loop), labels)
+    return plan(config, out.name, place(config.loop), labels, progress)
 
 
 def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -153,7 +156,8 @@ def _run(job: Job, fabric: Fabric, watch: Watch) -> list[dict[str, Any]]:
             state.save(folder / STATE)
         _tell(made, folder)
     fabric.barrier()
-    journal = Journal(folder, made.config.loop.trackers if first else (), watch)
+    loop = made.config.loop
+    journal = Journal(folder, loop.trackers if first else (), watch, draw_every=loop.save_every)
     since = job.began
     while state.stage < len(made.config.stages):
         lesson = make_lesson(fabric, made, state.stage, folder, lambda s: _keep(job, s), watch)
@@ -168,6 +172,7 @@ def _run(job: Job, fabric: Fabric, watch: Watch) -> list[dict[str, Any]]:
         if first:
             state.save(folder / STATE)
     if first:
+        journal.draw(state.rows)
         _finish(job, state)
     return state.rows
 
@@ -209,7 +214,6 @@ def _finish(job: Job, state: State) -> None:
     native.write(job.out, job.plan.spec, state.finished, plugins=job.plan.config.plugins, half=False)
     with replacing(folder / LAST) as file:
         file.write(native.packed(state.finished_last, half=False))
-    draw_curves(state.rows, folder / "curves.png")
     note_finished(folder, state)
     for path in (*folder.glob("*.npy"), folder / STATE):
         remove(path)

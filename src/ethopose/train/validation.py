@@ -14,8 +14,9 @@ from ethopose.models.build import DecodeGraph, NetworkGraph
 from ethopose.models.grouping import GROUPINGS, Context, Grouping, Instances
 from ethopose.models.spec import Stage
 from ethopose.train.batches import Batches
+from ethopose.train.devices import free_memory, is_out_of_memory
 
-AT_ONCE = 8  # pictures
+AT_ONCE = 8  # pictures, as long as memory holds them
 SINGLE = ("one_each", "class_vector")  # groupings in which every picture shows one animal
 
 
@@ -27,7 +28,7 @@ class Checked:
     mean: float
     missing: float  # share of the labelled keypoints
     extra: float  # animals a picture that nobody labelled
-    score: float  # geometric mean of error + 1 px; what is missing or too much errs by an animal's length
+    score: float  # geometric mean error (of error + 1, less 1); missing and extra err by an animal's length
     overflown: int  # pictures with more peaks than are kept
     points: Points
 
@@ -42,14 +43,23 @@ class Validation:
         single = stage.grouping.name in SINGLE
         self.threshold = -1.0 if single else stage.peak_threshold
         self.rows = np.arange(len(batches.examples))
+        self.at_once = AT_ONCE
 
     def __call__(self, graph: NetworkGraph, fabric: Fabric) -> Checked:
         """Check a network that is in evaluation mode, in the precision that it is trained in."""
         found, truth, overflown = [], [], 0
-        decode = DecodeGraph(graph)
-        for start in range(0, len(self.rows), AT_ONCE):
-            rows = self.rows[start : start + AT_ONCE]
-            instances, placed, more = self._batch(graph, decode, rows, fabric)
+        decode, done = DecodeGraph(graph), 0
+        while done < len(self.rows):
+            rows = self.rows[done : done + self.at_once]
+            try:
+                instances, placed, more = self._batch(graph, decode, rows, fabric)
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.at_once == 1:
+                    raise
+                self.at_once //= 2
+                free_memory(fabric.device)
+                continue
+            done += len(rows)
             found.append(instances)
             truth.append(placed)
             overflown += more
@@ -86,7 +96,7 @@ class Validation:
             mean=float(error.mean()) if len(error) else float("nan"),
             missing=float(1 - len(error) / max(len(labelled), 1)),
             extra=len(np.unique(points.row[extra])) / max(len(self.rows), 1),
-            score=float(np.exp(counted.mean())) if len(counted) else float("nan"),
+            score=float(np.expm1(counted.mean())) if len(counted) else float("nan"),
             overflown=overflown,
             points=points,
         )

@@ -42,3 +42,8 @@ class Nano(nn.Module):
             x = stage(x)
             features[4 << level] = x
         return features
+
+
+def receptive_field(max_stride: int) -> int:
+    """Side in px of what one of `Nano`'s deepest features sees: the stem's 5, then two 3 x 3 a stage."""
+    return 5 + sum(6 << level for level in range(1, max_stride.bit_length() - 1))

@@ -35,18 +35,21 @@ class ProbabilityMap(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.sigma, self.patch = stride, sigma, patch
-        self.deep = max(channels)
         self.layer = nn.Conv2d(channels[stride], keypoints, 1)
         nn.init.normal_(self.layer.weight, std=0.001)  # every cell is as likely as any other to begin with
         nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]  # it has one
-        self.visible = nn.Linear(channels[self.deep], keypoints)
+        self.visible = nn.Conv1d(keypoints, keypoints, channels[stride], groups=keypoints)
         own = {"logits": ("cross_entropy", 1.0), "visible": ("binary_cross_entropy_logits", 0.1)}
         self.losses = Criteria(own, loss, weight)
 
     def forward(self, features: dict[int, Tensor]) -> Outputs:
-        """logits (batch keypoint height width); visible (batch keypoint), a logit."""
-        pooled = features[self.deep].mean((-2, -1))
-        return {"logits": self.layer(features[self.stride]), "visible": self.visible(pooled)}
+        """logits (batch keypoint height width); visible (batch keypoint), a logit of the features where the
+        keypoint is thought to be, so that neither the picture's size nor what else it shows matters."""
+        seen = features[self.stride]
+        logits = self.layer(seen)
+        there = logits.detach().flatten(2).softmax(-1)
+        pooled = there.to(seen.dtype) @ seen.flatten(2).transpose(1, 2)
+        return {"logits": logits, "visible": self.visible(pooled)[..., 0]}
 
     def decode(self, outputs: Outputs, found: Found) -> Found:
         """The one peak of each map: xy in pixels of the prepared image, value."""

@@ -1,0 +1,63 @@
+"""Which heads a stage has unless it is told, and the size of what they are trained to draw."""
+
+from __future__ import annotations
+
+from ethopose.core import SpecError
+from ethopose.models.spec import Part
+from ethopose.train.facts import Facts
+
+STRIDE, FIELD_STRIDE = 4, 8  # of maps and of part affinity fields
+SIGMA = 0.75, 1.5  # cells, of a map's peaks: least and most
+SPREAD = 0.1  # of an animal's length: sigma between the two
+LIMB = 0.04  # of an animal's length: half the width of what joins two keypoints
+
+
+def sigma(name: str, length: float) -> float:
+    """Cells, for animals of `length` px in the picture: peaks smaller than what they mark, and no less
+    than a cell's size. The middle of an animal is no exact place: there it is the most."""
+    least, most = SIGMA
+    return most if name == "centroid" else round(min(max(SPREAD * length / STRIDE, least), most), 2)
+
+
+def usual_heads(name: str, facts: Facts, scale: float, *, identity: bool) -> tuple[Part, ...]:
+    """The heads of a stage of that name that sees pictures at `scale`."""
+    keypoints, classes = facts.keypoints, len(facts.skeleton.individuals)
+    length = facts.length * scale
+    peaks = {"stride": STRIDE, "sigma": sigma(name, length)}
+    if name in ("single", "instance"):
+        place = Part(name="probability_map", options={"keypoints": keypoints, **peaks})
+        who = Part(name="class_vector", options={"classes": classes})
+        return (place, who) if identity and name == "instance" else (place,)
+    maps = {**peaks, "sigmoid": True, "refinement": "gaussian"}
+    if name == "centroid":
+        return (Part(name="confidence_map", options={"keypoints": 1, **maps}),)
+    places = Part(name="confidence_map", options={"keypoints": keypoints, **maps})
+    if identity:
+        return places, Part(name="class_map", options={"classes": classes, "stride": STRIDE})
+    half_width = max(LIMB * length, FIELD_STRIDE / 2)
+    fields = {"edges": facts.edges, "stride": FIELD_STRIDE, "sigma": round(0.85 * half_width**2, 2)}
+    return places, Part(name="part_affinity", options={**fields, "loss": {"fields": "relative_mse"}})
+
+
+def fitted(heads: tuple[Part, ...], facts: Facts, name: str) -> tuple[Part, ...]:
+    """Heads of another model for the keypoints, edges and individuals of these labels."""
+    own = _counts(facts, name) | {"edges": facts.edges}
+    return tuple(
+        Part(name=part.name, options=part.options | {k: v for k, v in own.items() if k in part.options})
+        for part in heads
+    )
+
+
+def refuse_misfits(heads: tuple[Part, ...], facts: Facts, name: str) -> None:
+    """Raises SpecError where a head was given for another number of keypoints or individuals."""
+    for part in heads:
+        for option, count in _counts(facts, name).items():
+            if (given := part.options.get(option, count)) != count:
+                raise SpecError(
+                    f"{name}: the head {part.name} is for {given} {option}, the labels have {count}"
+                )
+
+
+def _counts(facts: Facts, name: str) -> dict[str, int]:
+    keypoints = 1 if name == "centroid" else facts.keypoints
+    return {"keypoints": keypoints, "classes": len(facts.skeleton.individuals)}

@@ -1,0 +1,63 @@
+"""Labels from their sources: read, checked against their pictures, split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from ethopose.core import DataError, Labels, UsageError
+from ethopose.formats import (
+    check_labels,
+    drop_images,
+    join_labels,
+    look_at,
+    read_labels,
+    read_split,
+    split_labels,
+    tell_copies,
+)
+from ethopose.formats.label_checks import Progress
+from ethopose.train.config import Data
+
+
+def read_sources(paths: Sequence[Path], data: Data) -> Labels:
+    """The labels of all sources, which have the same keypoints.
+
+    Raises:
+        UsageError: there is no source. DataError, FormatError: one cannot be read, or skeletons differ.
+    """
+    if not paths:
+        raise UsageError("no labels", fix="name a project, a folder or a file of labels")
+    sources = [read_labels(path, shuffle=data.shuffle) for path in paths]
+    return join_labels(sources) if len(sources) > 1 else sources[0]
+
+
+def ready_labels(
+    labels: Labels, data: Data, seed: int, progress: Progress | None = None
+) -> tuple[Labels, Int64[np.ndarray, "picture 2"]]:
+    """Labels fit to learn from, split, and the sizes (height, width) of their pictures.
+
+    Raises:
+        DataError: nothing is left to learn from.
+    """
+    if data.exclude:
+        out = np.array([_excluded(image.path.as_posix(), data.exclude) for image in labels.images], bool)
+        if out.all():
+            raise DataError("every labelled image is excluded", fix="leave out --exclude, or name fewer")
+        labels = drop_images(labels, out, "excluded")
+    seen, digests = look_at(labels.images, progress)
+    labels, sizes = check_labels(labels, seen)
+    digests = [digest for digest, size in zip(digests, seen, strict=True) if size.all()]
+    if data.split is not None:
+        labels = read_split(data.split, labels)
+    else:
+        labels = split_labels(labels, by=data.split_by, share=data.validation, seed=seed, digests=digests)
+    tell_copies(labels, digests)
+    return labels, sizes
+
+
+def _excluded(path: str, ends: Sequence[str]) -> bool:
+    return any(path.endswith("/" + end.strip("/")) or f"/{end.strip('/')}/" in path for end in ends)
