@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -118,11 +119,11 @@ def main() -> None:
     parser.add_argument("--deeplabcut", help="a Python with DeepLabCut")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5.0, 20.0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", help="runs whose name holds this")
+    parser.add_argument("--only", help="runs whose file is named like this: mirror_*_5min_seed?")
     parser.add_argument("--table", action="store_true", help="only print what is stored")
     options = parser.parse_args()
     STORED.mkdir(exist_ok=True)
-    wanted = [run for run in runs(options) if (options.only or "") in run.path.stem]
+    wanted = [run for run in runs(options) if fnmatch(run.path.stem, options.only or "*")]
     for run in () if options.table else wanted:
         carry_out(run, options)
     sys.stdout.write(table([run for run in wanted if run.path.exists()], options.data) + "\n")

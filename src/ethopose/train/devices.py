@@ -51,7 +51,7 @@ def make_fabric(loop: Loop) -> Fabric:
             f"{loop.nodes} machines, and nothing that starts a process on each",
             fix="start it by torchrun or srun (docs/several-gpus.md)",
         )
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its greetings are no news
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its greetings are no news
     settle(loop)
     return Fabric(
         accelerator=kind,
