@@ -92,3 +92,11 @@ def _by_keypoint(golden, keypoints: int) -> dict[str, np.ndarray]:
         xy[sample, keypoint, peak] = golden["cls_pts"][peak]
         value[sample, keypoint, peak] = golden["cls_vals"][peak]
     return {"xy": xy, "value": value}
+
+
+def test_of_several_peaks_a_single_animal_has_the_highest():
+    value = np.array([[[0.4, 0.9, -np.inf], [0.2, 0.1, 0.05]]], np.float32)
+    xy = np.arange(12, dtype=np.float32).reshape(1, 2, 3, 2)
+    animals = OneEach()({"xy": xy, "value": value}, context(1, threshold=0.3))
+    np.testing.assert_array_equal(animals.xy, [[[2, 3], [np.nan, np.nan]]])
+    np.testing.assert_allclose(animals.confidence, [[0.9, 0]])

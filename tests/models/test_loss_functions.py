@@ -51,7 +51,7 @@ def test_a_batch_may_be_split(name):
     torch.testing.assert_close(whole, sum(pieces) / 2)
 
 
-@pytest.mark.parametrize("name", ["mse", "huber", "binary_cross_entropy", "binary_cross_entropy_logits"])
+@pytest.mark.parametrize("name", LOSSES)
 def test_a_gradient_is_nothing_where_nothing_is_known(name):
     output, target = pair(name)
     target[0] = torch.nan

@@ -157,13 +157,51 @@ def test_a_file_in_the_place_of_the_folder_is_said(one, tmp_path):
 
 
 def test_an_overwriting_training_leaves_nothing_of_the_one_before(one, tmp_path):
-    ethopose.train(one, tmp_path / "m", config=tiny())
-    (tmp_path / "mine.txt").write_text("mine")
+    ethopose.train(one, tmp_path / "m", config=tiny(), trackers=("tensorboard",))
+    ethopose.evaluate(tmp_path / "m", one, runtime="torch", device="cpu", threads=1)
+    (tmp_path / "m/mine.txt").write_text("mine")
     with pytest.raises(Killed):
         ethopose.train(one, tmp_path / "m", config=tiny(**SAVING), overwrite=True, watch=Killer(1))
+    assert {path.name for path in (tmp_path / "m").iterdir()} <= {
+        "mine.txt",
+        "training",
+        "model.yaml",
+        "weights.safetensors",
+    }
+    assert not (tmp_path / "m/training/tensorboard").exists()
     assert len(journal(tmp_path / "m")) < 2 if (tmp_path / "m/training/metrics.csv").exists() else True
     with pytest.raises(UsageError, match="did not end"):
         ethopose.train(one, tmp_path / "m", config=tiny())
+
+
+def test_a_shorter_budget_ends_a_training_that_goes_on(two, tmp_path, monkeypatch):
+    """What was set aside for the end of a long run may be more than all that is left of a short one."""
+    how = tiny(kind="top-down", loop={"minutes": 60, "save_every": 0})
+    with monkeypatch.context() as patch:
+
+        def step(learner: Learner, rate: float, number: int) -> None:
+            if number == 3:
+                signal.raise_signal(signal.SIGINT)
+            whole_step(learner, rate, number)
+
+        whole_step = Learner.step
+        patch.setattr(Learner, "step", step)
+        with pytest.raises(KeyboardInterrupt):
+            ethopose.train(two, tmp_path / "m", config=how)
+    state = torch.load(tmp_path / "m/training/state.pt", weights_only=True)
+    assert state["ending"] > 2
+    torch.save({**state, "spent": 1000.0}, tmp_path / "m/training/state.pt")
+    trained = ethopose.train(two, tmp_path / "m", resume=True, minutes=0.01)
+    assert {row.stage for row in trained.rows} == {"centroid", "instance"}
+    assert all(row.rate > 0 for row in trained.rows)
+
+
+def test_what_a_kill_left_at_the_very_end_is_tidied_up(one, tmp_path):
+    ethopose.train(one, tmp_path / "m", config=tiny())
+    for name in ("state.pt", "single.npy"):
+        (tmp_path / "m/training" / name).write_bytes(b"left")
+    ethopose.train(one, tmp_path / "m", resume=True)
+    assert not {path.suffix for path in (tmp_path / "m/training").iterdir()} & {".pt", ".npy"}
 
 
 def test_a_finished_training_says_that_it_is_done_and_stays(one, tmp_path):

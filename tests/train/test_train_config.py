@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from small_trainings import ONE, coco_project, tiny
+from small_trainings import ONE, TWO, coco_project, config_file, tiny
 
 import ethopose
-from ethopose.core import Skeleton, SpecError, UsageError
+from ethopose.core import DataError, Skeleton, SpecError, UsageError
 from ethopose.core.poses import COLUMNS
 from ethopose.models.backbones.nano import receptive_field
 from ethopose.models.build import build
 from ethopose.testing import World
-from ethopose.train import prepare
+from ethopose.train import devices, prepare, try_out
 from ethopose.train.choose import choose
 from ethopose.train.clock import Clock
 from ethopose.train.config import Config, Loop, make_config, read_config
@@ -155,9 +155,9 @@ def test_kinds_that_the_labels_contradict_are_refused(one, two, tmp_path):
 
 
 FACTS = Facts(
-    pictures=100, animals=1, rows=100, skeleton=Skeleton(tuple("abcdefg")),
+    pictures=100, animals=1, skeleton=Skeleton(tuple("abcdefg")),
     edges=tuple((k, k + 1) for k in range(6)), size=(480, 640), gray=False, length=120.0, longest=150.0,
-    spacing=10.0, turning=360.0, crowded=0.0, never=(),
+    turning=360.0, crowded=0.0,
 )  # fmt: skip
 CHOSEN = [
     ({}, "single"),
@@ -209,6 +209,93 @@ def test_heads_of_ones_own_must_fit_the_labels(one, tmp_path):
 def test_several_machines_need_something_that_starts_them(one, tmp_path):
     with pytest.raises(UsageError, match=r"2 machines, and nothing that starts.*torchrun or srun"):
         ethopose.train(one, tmp_path / "m", config=tiny(), nodes=2)
+
+
+def test_one_wish_of_augmentation_leaves_the_others_to_the_labels():
+    turning = replace(FACTS, turning=350.0)
+    flipped, choices = choose(make_config({"augmentation": {"flip": True}}), turning, "cpu")
+    assert (flipped.augmentation.flip, flipped.augmentation.rotation) == (True, 180)
+    assert any(choice.name == "augmentation" for choice in choices)
+    asked, _ = choose(make_config({"augmentation": {"rotation": 20}}), turning, "cpu")
+    assert asked.augmentation.rotation == 20
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"seed": -1}, "loop.seed: Input should be greater than or equal to 0"),
+        ({"validation": 0}, "data.validation: Input should be greater than 0"),
+        ({"steps": 5, "minutes": 1}, "both steps and minutes"),
+        ({"exclude": ("nowhere",)}, "no labelled image is at 'nowhere'"),
+    ],
+)
+def test_wishes_that_would_count_for_nothing_are_errors(wish, told, tmp_path):
+    project = coco_project(tmp_path / "project", ONE)
+    with pytest.raises((SpecError, DataError), match=told):
+        prepare(configured((project,), None, wish), tmp_path / "m")
+
+
+def test_a_wish_about_the_split_beside_a_stored_split_is_said_to_count_for_nothing(one, tmp_path, caplog):
+    stored = replace(one, splits={"train": np.arange(12), "val": np.arange(12, 16)})
+    prepare(configured((), None, {"split_by": "image"}), tmp_path / "m", stored)
+    assert "the labels tell the split: split_by counts for nothing" in caplog.text
+
+
+def test_heads_and_what_is_made_of_them_must_belong_together(two, tmp_path):
+    places = {"name": "confidence_map", "options": {"keypoints": 3, "stride": 4}}
+    who = {"name": "class_map", "options": {"classes": 2, "stride": 4}}
+    how = {"kind": "bottom-up", "every_stage": {"heads": [places]}}
+    with pytest.raises(SpecError, match="no head finds the line_score that a model with the grouping affin"):
+        prepare(make_config(tiny(**how)), tmp_path / "m", two)
+    how["every_stage"] = {
+        "heads": [{"name": "part_affinity", "options": {"edges": [[0, 1], [0, 2]], "stride": 4}}, places, who]
+    }
+    with pytest.raises(SpecError, match=r"tell individuals apart.*say --identity"):
+        prepare(make_config(tiny(**how)), tmp_path / "m", two)
+
+
+def test_devices_that_are_not_there_are_refused(monkeypatch):
+    monkeypatch.setattr(
+        devices, "resolve", lambda asked: replace(asked, device="cuda:0", precision="fp32", threads=1)
+    )
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert decided(Loop(devices=2)).devices == 2
+    with pytest.raises(UsageError, match=r"3 devices asked for, there are 2; fix: choose fewer --devices"):
+        decided(Loop(devices=3))
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1"},
+        {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "4"},
+    ],
+)
+def test_processes_that_do_not_know_of_each_other_are_refused(started, one, tmp_path, monkeypatch):
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        UsageError, match=r"[24] processes were started, for 1 devices on 1 machines.*--nodes"
+    ):
+        ethopose.train(one, tmp_path / "m", config=tiny())
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_dry_run_tells_memory_and_speed_and_leaves_nothing(tmp_path, ethopose_says):
+    project, how = coco_project(tmp_path / "project", TWO), config_file(tmp_path, kind="top-down")
+    said = ethopose_says("--json", "train", project, "-o", tmp_path / "m", "--config", how, "--dry-run")
+    assert said.code == 0, said.err
+    trials = json.loads(said.out)
+    assert [trial["stage"] for trial in trials] == ["centroid", "instance"]
+    for trial in trials:
+        assert trial["images_per_s"] > 1
+        assert trial["memory"] > 2**26
+        assert trial["micro_batch"] == 4
+        assert np.isfinite(trial["loss"])
+    assert not (tmp_path / "m").exists()
+    budget = configured((project,), how, {"minutes": 10.0})
+    shares = [trial.minutes for trial in try_out(prepare(budget, tmp_path / "m"))]
+    assert shares == [5, 5]
 
 
 def test_a_budget_leaves_time_for_the_last_pictures():
@@ -267,14 +354,12 @@ def test_crowds_and_distances_are_measured():
     close = np.array([[[(0, 0), (10, 10)], [(1, 1), (9, 9)]]], float)
     assert measured(apart, skeleton).crowded == 0
     assert measured(close, skeleton).crowded == 1
-    assert measured(apart, skeleton).spacing == pytest.approx(np.hypot(10, 10))
     assert (measured(apart, skeleton).animals, measured(apart, skeleton).length) == (2, 10)
 
 
-def test_unlabelled_keypoints_are_named():
+def test_a_keypoint_that_is_never_labelled_spoils_no_figure():
     xy = np.array([[[(0, 0), (np.nan, np.nan)]]])
     told = measured(xy, Skeleton(("head", "tail")))
-    assert told.never == ("tail",)
     assert np.isfinite((told.length, told.longest, told.turning)).all()
 
 

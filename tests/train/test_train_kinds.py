@@ -175,6 +175,17 @@ def test_a_donor_of_another_kind_is_refused(one, two, tmp_path):
         ethopose.train(two, tmp_path / "m", weights=tmp_path / "donor", kind="bottom-up")
 
 
+@pytest.mark.parametrize("kind", ["bottom-up", "top-down"])
+def test_a_donor_that_tells_individuals_apart_goes_on_doing_so(kind, two, tmp_path):
+    ethopose.train(two, tmp_path / "donor", config=tiny(kind=kind), identity=True)
+    begun = {"weights": tmp_path / "donor", "every_stage": {"steps": 2, "batch": 4}, "loop": tiny()["loop"]}
+    ethopose.train(two, tmp_path / "m", config=begun)
+    grouping = ethopose.load(tmp_path / "m").spec.stages[-1].grouping.name
+    assert grouping == {"bottom-up": "class_map", "top-down": "class_vector"}[kind]
+    with pytest.raises(SpecError, match="donor tells individuals apart; fix: leave out --identity"):
+        ethopose.train(two, tmp_path / "n", config=begun, identity=False)
+
+
 def test_a_donor_and_another_network_are_refused(one, tmp_path):
     ethopose.train(one, tmp_path / "donor", config=tiny())
     with pytest.raises(SpecError, match="both weights to start from and another network"):
@@ -215,6 +226,11 @@ def test_parts_of_ones_own_train_travel_and_run_if_trusted(one, tmp_path):
         ethopose.train(one, tmp_path / "m", config=how)
     assert (tmp_path / "m" / own.name).read_bytes() == own.read_bytes()
     assert yaml.safe_load((tmp_path / "m/model.yaml").read_text())["plugins"] == [own.name]
+    with forgotten():
+        with pytest.raises(UsageError, match=r"trust"):
+            ethopose.evaluate(tmp_path / "m", one, out=tmp_path / "e")
+        told = ethopose.evaluate(tmp_path / "m", one, out=tmp_path / "e", trust_code=True, runtime="torch")
+        assert told.row().errors.labelled > 20
     with forgotten():
         with pytest.raises(UsageError, match="trust"):
             predicted(tmp_path / "m", tmp_path / "r", clip_of(one))

@@ -46,6 +46,9 @@ def evaluate(
     runtime: Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")] = None,
     precision: Annotated[str | None, Option(help="Of the network: fp32, bf16, or auto.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an earlier evaluation.")] = False,
+    trust_code: Annotated[
+        bool, Option("--trust-code", help="Run the code that the model folder brings; look at it first.")
+    ] = False,
 ) -> int:
     """Measure a model or a result against labels, and draw the worst images.
 
@@ -70,6 +73,7 @@ def evaluate(
             threads=threads,
             runtime=runtime,
             precision=precision,
+            trust_code=trust_code or None,
         )
     screen.report(evaluation.as_data(), evaluation.lines())
     return int(evaluation.exit_code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +75,8 @@ def train_command(
     Example: ethopose train my-project -o mice --minutes 10
     """
     from ethopose.train import prepare, train, try_out
-    from ethopose.train.wishes import configured
+    from ethopose.train.devices import is_first
+    from ethopose.train.training import wished
 
     screen: Screen = context.obj
     settings = {
@@ -105,7 +105,8 @@ def train_command(
     }
     if show_config or dry_run:
         with screen.progress(unit="") as bars:
-            plan = prepare(configured(tuple(labels or ()), config, settings), out, progress=bars)
+            asked = wished(tuple(labels or ()), out, config, settings, resume=resume)
+            plan = prepare(asked, out, progress=bars)
         _tell_choices(screen, plan)
         if show_config:
             settings_chosen = plan.config.model_dump(mode="json")
@@ -117,7 +118,7 @@ def train_command(
         trained = train(
             labels or (), out, config=config, resume=resume, overwrite=overwrite, watch=table, **settings
         )
-    if os.environ.get("RANK", "0") == "0":  # torchrun and SLURM run this line in every process
+    if is_first():
         _tell(screen, trained)
     return 0
 

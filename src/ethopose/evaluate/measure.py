@@ -66,7 +66,7 @@ def evaluate(
     """
     if not 0 <= pcutoff <= 1:
         raise UsageError(f"pcutoff is {pcutoff}", fix="give a number from 0 to 1")
-    source = _opened(target)
+    source = _opened(target, trust_code=bool(predicting.get("trust_code")))
     options = _options(source, predicting)
     placed = labels if isinstance(labels, Labels) else read_labels(labels, missing_images="keep")
     splits = splits_of(placed, _folders(source))
@@ -94,12 +94,12 @@ def evaluate(
     return evaluation
 
 
-def _opened(target: Target) -> Model | Result:
+def _opened(target: Target, *, trust_code: bool) -> Model | Result:
     if isinstance(target, Model | Result):
         return target
     if isinstance(target, str | Path) and is_result(Path(target)):
         return read(target)
-    return load(target)
+    return load(target, trust_code=trust_code)
 
 
 def _options(source: Model | Result, given: dict[str, Any]) -> Options:

@@ -40,8 +40,6 @@ def read_pictures(images: Sequence[Image]) -> Iterator[UInt8[np.ndarray, "height
                 read.update(_embedded(path, mine))
             elif mine[0].frame is not None:
                 read.update(_filmed(path, mine, videos))
-            else:
-                read[mine[0]] = read_image(path)
             read.update({image: read_image(path) for image in mine if image.frame is None})
         for image in some:
             yield read.get(image)

@@ -29,7 +29,8 @@ def mse(output: Tensor, target: Tensor) -> Tensor:
 def relative_mse(output: Tensor, target: Tensor) -> Tensor:
     """Squared error as a share of the target's own squares, picture by picture: what is mostly empty counts
     as much as what is full."""
-    error = (output - target).square().flatten(1).sum(1)
+    known, target = target.isfinite(), target.nan_to_num()
+    error = torch.where(known, output - target, 0).square().flatten(1).sum(1)
     return (error / target.square().flatten(1).sum(1).clamp(min=1)).mean()
 
 
@@ -41,9 +42,10 @@ def huber(output: Tensor, target: Tensor) -> Tensor:
 
 def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     """Of logits over the cells of each map (batch, keypoint, ...) against probabilities that sum to 1, less
-    the entropy of these, so that 0 is the best; a map without any is left out."""
+    the entropy of these, so that 0 is the best; a map without any, or with one that is open, is left out."""
     log_mass = functional.log_softmax(output.flatten(2), -1)
     share = target.flatten(2)
+    share = torch.where(share.isfinite().all(-1, keepdim=True), share, 0)
     entropy = -torch.xlogy(share, share)
     return _mean((-share * log_mass - entropy).sum(-1), share.sum(-1) > 0)
 
@@ -69,9 +71,10 @@ def focal(output: Tensor, target: Tensor) -> Tensor:
 
     Source: the quality focal loss of Li et al. 2020 (beta 2), whose targets need not be 0 or 1.
     """
+    known, target = target.isfinite(), target.nan_to_num()
     p = output.clamp(1e-6, 1 - 1e-6)
     entropy = target * p.log() + (1 - target) * (1 - p).log()
-    each = -((target - p).square() * entropy).flatten(1).sum(1)
+    each = -torch.where(known, (target - p).square() * entropy, 0).flatten(1).sum(1)
     return (each / target.flatten(1).sum(1).clamp(min=1)).mean()
 
 

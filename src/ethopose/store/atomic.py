@@ -107,6 +107,18 @@ def make_folder(path: Path) -> None:
         disk.make_folder(path)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all that is in it, if it is there. Raises `ResultError`."""
+    with disk_errors(path):
+        for inner in sorted(path.rglob("*"), reverse=True):
+            if inner.is_dir() and not inner.is_symlink():
+                inner.rmdir()
+            else:
+                disk.remove(inner)
+        if path.is_dir():
+            path.rmdir()
+
+
 def remove(path: Path) -> None:
     """Remove a file if it is there. Raises `ResultError`."""
     with disk_errors(path):

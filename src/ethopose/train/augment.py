@@ -163,7 +163,7 @@ def paint(
     brightness, contrast, gamma = (column[:, None, None, None] for column in chance["light"].T)
     mean = images.mean((1, 2, 3), keepdim=True)
     images = ((images - mean) * contrast + mean + brightness).clamp(0, 1).pow(gamma)
-    images = _blurred(images, chance["blur"])
+    images = _blurred(images, chance["blur"], chance["blurred"])
     images = images + _noise(chance["noise"], tile, (images.shape[2], images.shape[3]))
     return _with_rectangles(images, chance["hidden"]).clamp(0, 1)
 
@@ -181,9 +181,8 @@ def _noise(noise: Float[Tensor, "batch 3"], tile: Tensor, size: tuple[int, int])
     return (piece * noise[:, :1, None])[:, None]
 
 
-def _blurred(images: Tensor, sigma: Float[Tensor, "batch"]) -> Tensor:
-    """Gaussian, by axis, over 5 pixels; each picture with its own sigma."""
-    which = torch.nonzero(sigma > 0)[:, 0]
+def _blurred(images: Tensor, sigma: Float[Tensor, "batch"], which: Int64[Tensor, "chosen"]) -> Tensor:
+    """Gaussian, by axis, over 5 pixels; each of the chosen pictures with its own sigma."""
     if not len(which):
         return images
     chosen = images[which]
@@ -211,7 +210,9 @@ def _with_rectangles(images: Tensor, hidden: Float32[np.ndarray, "batch rectangl
 
 
 def on_device(chance: Chance, device: torch.device) -> dict[str, Any]:
-    """The arrays of `chance` as tensors; what is hidden is decided on the host."""
+    """The arrays of `chance` as tensors; what is hidden, and what is blurred at all, the host decides: it
+    would have to wait for the device to tell."""
     arrays = {field.name: getattr(chance, field.name) for field in fields(chance) if field.name != "hidden"}
     tensors = {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in arrays.items()}
-    return {**tensors, "hidden": chance.hidden}
+    blurred = torch.from_numpy(np.flatnonzero(chance.blur > 0)).to(device, non_blocking=True)
+    return {**tensors, "hidden": chance.hidden, "blurred": blurred}

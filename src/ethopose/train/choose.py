@@ -59,10 +59,8 @@ def choose(config: Config, facts: Facts, place: str) -> tuple[Config, list[Choic
     choices: list[Choice] = []
     kind, why = _kind(config.kind, facts, identity=config.identity)
     choices.append(Choice("kind", kind, why))
-    augmentation = config.augmentation
-    if augmentation is None:
-        augmentation, why = _augmentation(facts)
-        choices.append(Choice("augmentation", f"turned by ±{augmentation.rotation:.0f}°", why))
+    augmentation, why = _augmentation(config.augmentation or Augmentation(), facts)
+    choices.append(Choice("augmentation", f"turned by ±{augmentation.rotation:.0f}°", why))
     names = stage_names(kind)
     for name in config.stages:
         if name not in names:
@@ -113,10 +111,13 @@ def _refuse_what_cannot_be(asked: Kind, facts: Facts, *, identity: bool) -> None
         raise SpecError("a bottom-up model joins keypoints, and there is one", fix="choose --kind top-down")
 
 
-def _augmentation(facts: Facts) -> tuple[Augmentation, str]:
+def _augmentation(given: Augmentation, facts: Facts) -> tuple[Augmentation, str]:
+    if "rotation" in given.model_fields_set:
+        return given, "as asked"
     if facts.turning < TURNING:
-        return Augmentation(), f"the animals' axes cover {facts.turning:.0f}°"
-    return Augmentation(rotation=180), f"the animals' axes cover {facts.turning:.0f}°: all directions"
+        return given, f"the animals' axes cover {facts.turning:.0f}°"
+    told = f"the animals' axes cover {facts.turning:.0f}°: all directions"
+    return given.model_copy(update={"rotation": 180.0}), told
 
 
 def _stage(

@@ -25,7 +25,7 @@ class Data(Frozen):
     """A JSON file of image names by split: train, val, and test if there is one."""
     split_by: Literal["block", "video", "image"] | None = None
     """What is kept for validation: runs of neighbouring images, whole videos, or single images by chance."""
-    validation: float = Field(0.1, ge=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
     """Share of the images that are kept, unless the labels come with a split."""
     exclude: tuple[str, ...] = ()
     """Images, or folders of images, that are left out, by the end of their path."""
@@ -106,7 +106,7 @@ class Loop(Frozen):
     validations: int = Field(20, ge=1)  # in a run
     save_every: float = Field(60.0, ge=0)  # seconds
     deterministic: bool = False  # the same on a GPU each time, and slower; a CPU always is
-    seed: int = 42
+    seed: int = Field(42, ge=0, lt=2**63)
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
 
 

@@ -46,6 +46,11 @@ def make_fabric(loop: Loop) -> Fabric:
     kind, _, number = loop.device.partition(":")
     devices = loop.devices or 1
     alone = devices * loop.nodes == 1
+    if (others := _processes()) not in (1, devices * loop.nodes):
+        raise UsageError(
+            f"{others} processes were started, for {devices} devices on {loop.nodes} machines",
+            fix="say both: --devices (of each machine) and --nodes (docs/several-gpus.md)",
+        )
     if loop.nodes > 1 and not _launched():
         raise UsageError(
             f"{loop.nodes} machines, and nothing that starts a process on each",
@@ -66,6 +71,18 @@ def make_fabric(loop: Loop) -> Fabric:
 def spawns(loop: Loop) -> bool:
     """Whether processes have to be made; those of torchrun and SLURM are there."""
     return (loop.devices or 1) * loop.nodes > 1 and not _launched()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks, of those that torchrun or SLURM started."""
+    return not _launched() or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+
+
+def _processes() -> int:
+    """How many processes torchrun or srun started; 1 where neither did. A job's own script is no step."""
+    step = "SLURM_STEP_ID" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ
+    name = "SLURM_NTASKS" if step else "WORLD_SIZE"
+    return int(os.environ.get(name, "1")) if _launched() else 1
 
 
 def _launched() -> bool:

@@ -22,17 +22,14 @@ class Facts:
 
     pictures: int
     animals: int  # in a picture, at most
-    rows: int  # animals in all pictures
     skeleton: Skeleton
     edges: Edges  # join all keypoints of an animal
     size: tuple[int, int]  # height, width of the largest picture
     gray: bool
     length: float  # median of the longer sides of the animals' boxes
     longest: float  # 98th percentile of the same
-    spacing: float  # 5th percentile of the distance from a keypoint to the nearest other of its animal
     turning: float  # degrees that the body axis covers
     crowded: float  # share of the animals whose box overlaps another's
-    never: tuple[str, ...]  # keypoints without a label
 
     @property
     def keypoints(self) -> int:
@@ -51,17 +48,14 @@ def facts(placed: Placed, sizes: Int64[np.ndarray, "picture 2"], skeleton: Skele
     return Facts(
         pictures=len(sizes),
         animals=int(there.sum(1).max(initial=0)),
-        rows=len(animals),
         skeleton=skeleton,
         edges=tree(placed, skeleton),
         size=(int(sizes[:, 0].max()), int(sizes[:, 1].max())),
         gray=gray,
         length=float(np.median(longer)),
         longest=float(np.quantile(longer, 0.98)),
-        spacing=_spacing(animals),
         turning=_turning(animals),
         crowded=_crowded(placed, there),
-        never=tuple(n for n, k in zip(skeleton.keypoints, seen.any((0, 1)), strict=True) if not k),
     )
 
 
@@ -100,16 +94,6 @@ def tree(placed: Placed, skeleton: Skeleton) -> Edges:
     root = int(np.argmax((links > 0).sum(1)))
     found, parent = breadth_first_order(links, root, directed=False)
     return tuple((int(parent[node]), int(node)) for node in found[1:])
-
-
-def _spacing(animals: np.ndarray) -> float:
-    if animals.shape[1] < 2:
-        return float("inf")
-    apart = np.linalg.norm(animals[:, :, None] - animals[:, None], axis=-1)
-    apart[:, np.arange(animals.shape[1]), np.arange(animals.shape[1])] = np.nan
-    nearest = np.where(np.isnan(apart), np.inf, apart).min(-1)
-    nearest = nearest[np.isfinite(nearest)]
-    return float(np.quantile(nearest, 0.05)) if len(nearest) else float("inf")
 
 
 def _turning(animals: np.ndarray) -> float:

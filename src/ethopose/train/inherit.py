@@ -14,6 +14,7 @@ from ethopose.train.config import Config, Kind, StageConfig
 from ethopose.train.facts import Facts
 from ethopose.train.heads import fitted
 
+KNOWS_WHO = ("class_map", "class_vector")  # groupings that name the individual
 KINDS: dict[str, Kind] = {
     "single": "single",
     "centroid": "top-down",
@@ -56,6 +57,10 @@ def inherited(config: Config, donor: Model, facts: Facts) -> Config:
             f"no {kind} model starts from {donor.spec.name}, which is {KINDS[role(donor.spec.stages[0])]}",
             fix="leave out --kind, or --weights",
         )
+    knows = any(stage.grouping.name in KNOWS_WHO for stage in mine)
+    if config.identity != knows and "identity" in config.model_fields_set:
+        what = f"{donor.spec.name} tells {'' if knows else 'no '}individuals apart"
+        raise SpecError(what, fix="leave out --identity and --no-identity, or --weights")
     for stage in mine:
         name, network = role(stage), stage.network
         heads = fitted(network.heads, facts, name)
@@ -73,7 +78,7 @@ def inherited(config: Config, donor: Model, facts: Facts) -> Config:
         if any(asked[part] != own[part] for part in parts):
             raise SpecError("both weights to start from and another network", fix="leave out one of the two")
         stages[name] = given.model_copy(update={key: value for key, value in own.items() if key not in asked})
-    return config.model_copy(update={"kind": kind, "stages": stages})
+    return config.model_copy(update={"kind": kind, "identity": knows, "stages": stages})
 
 
 def take_over(graph: NetworkGraph, stage: Stage, skeleton: Skeleton, donor: Model) -> tuple[str, ...] | None:

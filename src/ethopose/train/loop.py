@@ -37,7 +37,7 @@ class Lesson:
     name: str
     graph: NetworkGraph
     batches: Batches
-    validation: Validation | None
+    validation: Validation
     config: Config
     steps: int  # counts where there is no budget of time
     pretrained: bool
@@ -147,9 +147,7 @@ def _refuse_nonsense(lesson: Lesson, state: State, *, finite: bool) -> None:
 
 def _checked(fabric: Fabric, lesson: Lesson, learner: Learner) -> Checked | None:
     """The validation, made by the first process."""
-    if not fabric.is_global_zero or lesson.validation is None:
-        return None
-    return lesson.validation(learner.average.network, fabric)
+    return lesson.validation(learner.average.network, fabric) if fabric.is_global_zero else None
 
 
 def _keep(
@@ -174,7 +172,7 @@ def _keep(
 
 def _stands_still(lesson: Lesson, state: State, progress: float) -> bool:
     patience = lesson.config.loop.patience
-    if patience is None or state.budget or lesson.validation is None:
+    if patience is None or state.budget:
         return False
     if progress < SETTLED or state.best_score > SATURATED * lesson.validation.length:
         return False  # the rate has yet to fall, or errors are too large for the score to tell a gain

@@ -30,8 +30,6 @@ def draw_batch(batches: Batches, path: Path) -> None:
 
 def draw_validation(fabric: Fabric, lesson: Lesson, state: State, path: Path) -> None:
     """Validation pictures with truth and prediction, the worst first."""
-    if lesson.validation is None:
-        return
     check = lesson.validation
     lesson.graph.load_state_dict(state.best)
     points = check(lesson.graph.eval(), fabric).points

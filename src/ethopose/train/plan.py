@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int64
 
-from ethopose.core import DataError, Labels, Skeleton
+from ethopose.core import DataError, Labels, Skeleton, SpecError
 from ethopose.families import load
 from ethopose.formats import guess_symmetries
 from ethopose.formats.label_checks import Progress
 from ethopose.media import read_pictures
-from ethopose.models.build import build
-from ethopose.models.spec import ModelSpec
+from ethopose.models.build import DecodeGraph, NetworkGraph, build
+from ethopose.models.grouping import GROUPINGS
+from ethopose.models.spec import ModelSpec, Stage
 from ethopose.train.choose import Choice, choose
 from ethopose.train.config import Config, Loop, as_yaml
 from ethopose.train.examples import Placed, placed
@@ -77,9 +78,20 @@ def plan(
         config = inherited(config, load(config.weights, alone=True), told)
     full, choices = choose(config, told, place)
     spec = model_spec(full, told, name)
-    for stage in spec.stages:
-        build(stage)  # what cannot be built is told before anything is written
+    for stage in spec.stages:  # what cannot be built is told before anything is written
+        _refuse_unread(stage, build(stage))
     return Plan(labels, sizes, where, train, val, told, full, tuple(choices), spec)
+
+
+def _refuse_unread(stage: Stage, graph: NetworkGraph) -> None:
+    """Heads and what makes animals of their findings must belong together."""
+    reads = GROUPINGS.build(stage.grouping.name, **stage.grouping.options).reads
+    finds = DecodeGraph(graph).names
+    if missing := [name for name in reads if name not in finds]:
+        what = f"no head finds the {missing[0]} that a model with the grouping {stage.grouping.name} reads"
+        raise SpecError(what, fix="give other heads, or another kind or identity")
+    if "probability" in finds and "probability" not in reads:
+        raise SpecError("the heads tell individuals apart, and that is not asked for", fix="say --identity")
 
 
 def _parts(labels: Labels) -> tuple[Int64[np.ndarray, "picture"], Int64[np.ndarray, "picture"]]:

@@ -9,9 +9,9 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from lightning_fabric import Fabric
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
-from ethopose.core import EthoposeError
+from ethopose.core import EthoposeError, InferenceError
 from ethopose.train.journal import Nobody, Row, Watch
 
 Value = TypeVar("Value")
@@ -55,11 +55,15 @@ def launch(fabric: Fabric, work: Work[Value], watch: Watch, *, spawned: bool) ->
     listener.start()
     try:
         told = fabric.launch(partial(_spawned, work, queue))
-    except ProcessRaisedException:
+    except (ProcessRaisedException, ProcessExitedException) as error:
         queue.put(None)
         listener.join()
         if errors:
             raise errors[0] from None
+        if isinstance(error, ProcessExitedException):
+            raise InferenceError(
+                f"a process was ended from outside ({error})", fix="--resume goes on"
+            ) from None
         raise
     queue.put(None)
     listener.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from ethopose.formats import (
 )
 from ethopose.formats.label_checks import Progress
 from ethopose.train.config import Data
+
+log = logging.getLogger(__name__)
 
 
 def read_sources(paths: Sequence[Path], data: Data) -> Labels:
@@ -44,13 +47,21 @@ def ready_labels(
         DataError: nothing is left to learn from.
     """
     if data.exclude:
-        out = np.array([_excluded(image.path.as_posix(), data.exclude) for image in labels.images], bool)
+        meant = np.array([[_is_at(i.path.as_posix(), end) for end in data.exclude] for i in labels.images])
+        if not meant.any(0).all():
+            end = data.exclude[int(meant.any(0).argmin())]
+            raise DataError(f"no labelled image is at {end!r}, which is to be excluded", fix="check the path")
+        out = np.asarray(meant.any(1), bool)
         if out.all():
             raise DataError("every labelled image is excluded", fix="leave out --exclude, or name fewer")
         labels = drop_images(labels, out, "excluded")
     seen, digests = look_at(labels.images, progress)
     labels, sizes = check_labels(labels, seen)
     digests = [digest for digest, size in zip(digests, seen, strict=True) if size.all()]
+    stored = data.split is not None or {"train", "val"} <= labels.splits.keys()
+    if stored and (unused := sorted({"split_by", "validation"} & data.model_fields_set)):
+        where = data.split or "the labels"
+        log.warning("%s tell the split: %s counts for nothing", where, " and ".join(unused))
     if data.split is not None:
         labels = read_split(data.split, labels)
     else:
@@ -59,5 +70,5 @@ def ready_labels(
     return labels, sizes
 
 
-def _excluded(path: str, ends: Sequence[str]) -> bool:
-    return any(path.endswith("/" + end.strip("/")) or f"/{end.strip('/')}/" in path for end in ends)
+def _is_at(path: str, end: str) -> bool:
+    return path.endswith("/" + end.strip("/")) or f"/{end.strip('/')}/" in path

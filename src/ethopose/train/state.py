@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -48,7 +49,7 @@ class State:
     def save(self, path: Path) -> None:
         """Write it whole or not at all. Raises `ResultError` where the disk is full."""
         with replacing(path) as file:
-            torch.save(asdict(self), file)
+            torch.save({name: getattr(self, name) for name in self.__slots__}, file)
 
     def next_stage(self) -> None:
         """This stage is done: keep its best weights and begin the next one."""
@@ -82,7 +83,15 @@ def load_state(path: Path, key: str) -> State:
 def note_finished(folder: Path, state: State) -> None:
     """Leave a note that this training is done, with its journal."""
     with replacing(folder / FINISHED) as file:
-        file.write(json.dumps({"key": state.key, "rows": state.rows}).encode())
+        file.write(json.dumps({"key": state.key, "rows": as_json(state.rows)}).encode())
+
+
+def as_json(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a journal without NaN and infinity, which JSON does not know: null."""
+    return [
+        {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+        for row in rows
+    ]
 
 
 def finished(folder: Path, key: str) -> list[dict[str, Any]] | None:
@@ -93,10 +102,11 @@ def finished(folder: Path, key: str) -> list[dict[str, Any]] | None:
     """
     try:
         note = json.loads((folder / FINISHED).read_bytes())
-        given, rows = str(note["key"]), list(note["rows"])
+        given = str(note["key"])
+        rows = [{k: math.nan if v is None else v for k, v in row.items()} for row in note["rows"]]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             "no note of a training", where=folder / FINISHED, fix="train anew: --overwrite"
         ) from error

@@ -12,12 +12,12 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from ethopose.core import Labels, UsageError
+from ethopose.core import EthoposeError, Labels, UsageError
 from ethopose.families import native
 from ethopose.formats import split_names
 from ethopose.formats.label_checks import Progress
 from ethopose.models.plugins import load_plugin
-from ethopose.store.atomic import make_folder, remove, replacing
+from ethopose.store.atomic import make_folder, remove, remove_folder, replacing
 from ethopose.train.config import Config, as_yaml
 from ethopose.train.devices import decided, make_fabric, place, settle, spawns
 from ethopose.train.journal import Journal, Nobody, Row, Watch
@@ -26,10 +26,11 @@ from ethopose.train.loop import train_stage
 from ethopose.train.pictures import draw_batch, draw_validation
 from ethopose.train.plan import Plan, plan
 from ethopose.train.processes import launch
-from ethopose.train.state import FINISHED, State, finished, load_state, note_finished
+from ethopose.train.state import FINISHED, State, as_json, finished, load_state, note_finished
 from ethopose.train.wishes import configured
 
 TRAINING, CONFIG, STATE, LAST = "training", "config.yaml", "state.pt", "last.safetensors"
+EVALUATION = "evaluation"  # how the folders begin that `ethopose.evaluate` writes into a model's
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Trained:
     def as_data(self) -> dict[str, Any]:
         """For programs."""
         choices = [asdict(choice) for choice in self.plan.choices]
-        return {"path": str(self.path), "choices": choices, "rows": [asdict(row) for row in self.rows]}
+        return {"path": str(self.path), "choices": choices, "rows": as_json([asdict(r) for r in self.rows])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,7 @@ def train(
     given = labels if isinstance(labels, Labels) else None
     sources = () if isinstance(labels, Labels) else (labels,) if isinstance(labels, str | Path) else labels
     out, watch = Path(out), watch or Nobody()
-    if resume and config is None and (out / TRAINING / CONFIG).exists():
-        config = out / TRAINING / CONFIG
-    asked = configured(tuple(map(Path, sources)), config, settings)
+    asked = wished(tuple(map(Path, sources)), out, config, settings, resume=resume)
     _refuse(out, resume=resume, overwrite=overwrite)
     fabric = make_fabric(decided(asked.loop))
     watch = watch if fabric.is_global_zero else Nobody()
@@ -93,10 +92,24 @@ def train(
     watch.plan(made)
     if resume and (ended := finished(out / TRAINING, made.key())) is not None:
         watch.say("the training is done: nothing is left to go on with")
+        _tidy(out / TRAINING)
         return Trained(out, tuple(Row(**row) for row in ended), made)
     job = Job(made, out, resume, began)
     rows = launch(fabric, partial(_run, job), watch, spawned=spawns(made.config.loop))
     return Trained(out, tuple(Row(**row) for row in rows), made)
+
+
+def wished(
+    labels: tuple[Path, ...],
+    out: Path,
+    config: Config | Mapping[str, Any] | Path | str | None,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool,
+) -> Config:
+    """What is asked for; a training that goes on asks for what it was begun with unless told otherwise."""
+    stored = out / TRAINING / CONFIG
+    return configured(labels, stored if resume and config is None and stored.exists() else config, settings)
 
 
 def prepare(
@@ -150,7 +163,6 @@ def _run(job: Job, fabric: Fabric, watch: Watch) -> list[dict[str, Any]]:
         state = load_state(folder / STATE, state.key)
     fabric.barrier()
     if first:
-        make_folder(folder)
         if not goes_on:
             _clear(job.out)
             state.save(folder / STATE)
@@ -183,16 +195,23 @@ def _decide_budget(made: Plan, state: State, waited: float) -> None:
     if minutes is None or (state.budget and minutes == state.minutes):
         return
     state.spent += waited
+    state.ending = 0.0  # known again after the next validation
     shares = [stage.share for stage in made.config.stages.values()][state.stage :]
     state.budget = max(60 * minutes - state.spent, 1.0) * shares[0] / sum(shares)
     state.minutes = minutes
 
 
 def _clear(out: Path) -> None:
-    """Nothing of an earlier training stays, nor is its model taken for the new one."""
-    for path in (out / native.SPEC, *(out / TRAINING).glob("*")):
-        if not path.is_dir():
-            remove(path)
+    """Nothing of an earlier training stays, nor is its model taken for the new one, nor what was measured."""
+    try:
+        code = [out / name for name in native.read([out]).spec.plugins]
+    except EthoposeError:  # nothing is there, or nothing whole
+        code = []
+    for path in (out / native.SPEC, *code):
+        remove(path)
+    for folder in (out / TRAINING, *out.glob(f"{EVALUATION}*")):
+        remove_folder(folder)
+    make_folder(out / TRAINING)
 
 
 def _tell(made: Plan, folder: Path) -> None:
@@ -215,5 +234,10 @@ def _finish(job: Job, state: State) -> None:
     with replacing(folder / LAST) as file:
         file.write(native.packed(state.finished_last, half=False))
     note_finished(folder, state)
+    _tidy(folder)
+
+
+def _tidy(folder: Path) -> None:
+    """What is only needed to go on; a training that was killed just before it ended may have left it."""
     for path in (*folder.glob("*.npy"), folder / STATE):
         remove(path)

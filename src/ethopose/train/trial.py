@@ -60,7 +60,9 @@ def _try_stage(fabric: Fabric, plan: Plan, index: int, folder: Path) -> Trial:
         began = began or time.perf_counter()
     value = float(loss)  # waits for the device
     speed = batch * (STEPS - 1) / (time.perf_counter() - began)
-    minutes = plan.config.loop.minutes or lesson.steps * batch / speed / 60
+    shares = [stage.share for stage in plan.config.stages.values()]
+    budget = (plan.config.loop.minutes or 0.0) * shares[index] / sum(shares)
+    minutes = budget or lesson.steps * batch / speed / 60
     return Trial(lesson.name, value, speed, _memory(fabric), state.micro_batch, minutes)
 
 

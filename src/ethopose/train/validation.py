@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from ethopose.core import Poses, Skeleton
+from ethopose.core import InferenceError, Poses, Skeleton
 from ethopose.metrics.points import Points, compare_points
 from ethopose.models.build import DecodeGraph, NetworkGraph
 from ethopose.models.grouping import GROUPINGS, Context, Grouping, Instances
@@ -54,8 +54,11 @@ class Validation:
             try:
                 instances, placed, more = self._batch(graph, decode, rows, fabric)
             except RuntimeError as error:
-                if not is_out_of_memory(error) or self.at_once == 1:
+                if not is_out_of_memory(error):
                     raise
+                if self.at_once == 1:
+                    fix = "choose a smaller scale, or --preset fast"
+                    raise InferenceError("out of memory with one whole picture", fix=fix) from error
                 self.at_once //= 2
                 free_memory(fabric.device)
                 continue

@@ -56,6 +56,8 @@ def configured(
     content: dict[str, Any] = _anchored(given.model_dump(exclude_unset=True), base)
     if labels:
         content["labels"] = labels
+    if wishes.get("steps") is not None and wishes.get("minutes") is not None:
+        raise SpecError("both steps and minutes", fix="the length is told by one of the two")
     for name, value in wishes.items():
         if name not in PLACES:
             near = difflib.get_close_matches(name, PLACES, 1)

@@ -21,6 +21,8 @@ class Affinity:
     Source: sleap-nn 0.3.5.
     """
 
+    reads: tuple[str, ...] = ("xy", "value", "line_score")
+
     def __init__(
         self,
         *,

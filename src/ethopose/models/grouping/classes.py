@@ -18,6 +18,8 @@ class ByClassMap:
     Scores are the means of what an individual's peaks have (sleap-nn 0.3.5).
     """
 
+    reads: tuple[str, ...] = ("xy", "value", "probability")
+
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch."""
         xy, value, probability = found["xy"], found["value"], found["probability"]
@@ -45,6 +47,8 @@ class ByClassVector:
 
     Crops beyond the number of individuals get none (sleap-nn 0.3.5).
     """
+
+    reads: tuple[str, ...] = ("xy", "value", "probability")
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch of crops. Crops of one frame must be in one batch."""

@@ -41,6 +41,8 @@ class Instances:
 class Grouping(Protocol):
     """Peaks and what is known about them in, animals out."""
 
+    reads: tuple[str, ...]  # which of the arrays that heads find
+
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch."""
         ...

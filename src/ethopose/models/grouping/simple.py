@@ -14,6 +14,8 @@ class OneEach:
     the sum of its confidences, or that of the centroid its picture was cut around (sleap-nn 0.3.5).
     """
 
+    reads: tuple[str, ...] = ("xy", "value")
+
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch."""
         xy, confidence = single_peaks(found, context.threshold)
@@ -23,6 +25,8 @@ class OneEach:
 
 class OnePerPeak:
     """Every peak is an animal of one keypoint: centroids."""
+
+    reads: tuple[str, ...] = ("xy", "value")
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch."""
@@ -38,8 +42,9 @@ class OnePerPeak:
 
 
 def single_peaks(found: Arrays, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """xy and confidence of the one peak a map, with those below the threshold blanked."""
-    value = found["value"][..., 0]
+    """xy and confidence of the highest peak of each map, with those below the threshold blanked."""
+    highest = np.nan_to_num(found["value"], nan=-np.inf).argmax(-1)[..., None]
+    value = np.take_along_axis(found["value"], highest, -1)[..., 0]
     low = value < threshold
-    xy = np.where(low[..., None], np.nan, found["xy"][:, :, 0])
-    return xy, np.where(low, 0.0, value)
+    place = np.take_along_axis(found["xy"], highest[..., None], 2)[:, :, 0]
+    return np.where(low[..., None], np.nan, place), np.where(low, 0.0, value)
