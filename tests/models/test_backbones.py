@@ -13,7 +13,7 @@ from ethopose.models.menu import REGISTRIES, REQUIRED, encoders, menu
 from ethopose.models.necks import NECKS
 
 OPTIONS = {
-    "nano": {"width": 4, "max_stride": 16},
+    "nano": {"width": 4, "max_stride": 16, "deeper": 1},
     "unet": {"filters": 3, "max_stride": 8, "output_stride": 2},
     "timm": {"model": "mobilenetv4_conv_small", "max_stride": 16},
 }
@@ -149,7 +149,7 @@ def test_the_menu_lists_every_part_once_with_its_options():
     nano, maps = (
         next(offer for offer in offers if offer.name == name) for name in ("nano", "probability_map")
     )
-    assert nano.options == {"width": 24, "max_stride": 32, "norm": "batch"}
+    assert nano.options == {"width": 24, "max_stride": 32, "deeper": 0, "norm": "batch"}
     assert maps.options["keypoints"] == REQUIRED
     assert encoders().number > 1000
 

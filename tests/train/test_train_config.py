@@ -179,25 +179,33 @@ def test_the_kind_follows_from_how_many_animals_there_are_and_how_close(changes,
 
 
 def test_fields_and_peaks_suit_the_animals():
-    """What the deepest features see holds the animal twice; peaks are a tenth of it, between 3 and 6 px."""
-    for length, stride, sigma in ((20.0, 16, 0.75), (44.0, 16, 1.1), (120.0, 32, 1.5)):
+    """The deepest features see the animal whole, with half as much beside it, if they can; peaks are a tenth
+    of it, between 3 and 6 px."""
+    for length, depth, sigma in (
+        (20.0, (16, 0), 0.75),
+        (44.0, (16, 0), 1.1),
+        (120.0, (32, 0), 1.5),
+        (150.0, (32, 1), 1.5),
+        (900.0, (32, 2), 1.5),
+    ):
         told = replace(FACTS, size=(200, 200), length=length, longest=length)
         chosen, choices = choose(Config(), told, "cpu")
         stage = chosen.stages["single"]
         assert stage.scale == 1
-        assert stage.backbone.options["max_stride"] == stride
+        stride, deeper = depth
+        assert (stage.backbone.options["max_stride"], stage.backbone.options["deeper"]) == depth
         assert stage.heads[0].options["sigma"] == sigma
         said = {choice.name: choice.value for choice in choices}
         assert said["sigma"] == f"{4 * sigma:g} px"
-        assert said["receptive field"] == f"{receptive_field(stride)} px"
+        assert said["receptive field"] == f"{receptive_field(*depth)} px"
         graph = build(model_spec(chosen, told, "m").stages[0]).backbone.eval()
-        picture = torch.zeros(1, graph.in_channels, 512, 512, requires_grad=True)
+        picture = torch.zeros(1, graph.in_channels, 1024, 1024, requires_grad=True)
         with torch.no_grad():
             for parameter in graph.parameters():
                 parameter.fill_(0.3)
-        graph(picture)[stride][0, :, 256 // stride, 256 // stride].sum().backward()
+        graph(picture)[stride][0, :, 512 // stride, 512 // stride].sum().backward()
         seen = picture.grad[0, 0].abs().sum(0).nonzero()[:, 0]
-        assert int(seen.max() - seen.min()) + 1 == receptive_field(stride)
+        assert int(seen.max() - seen.min()) + 1 == receptive_field(stride, deeper)
 
 
 def test_heads_of_ones_own_must_fit_the_labels(one, tmp_path):

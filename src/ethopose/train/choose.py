@@ -14,7 +14,8 @@ from ethopose.train.facts import TURNING, Facts
 from ethopose.train.heads import STRIDE, refuse_misfits, usual_heads
 
 CROWDED, MANY = 0.3, 8  # from here on bottom-up: animals that overlap, animals in a picture
-REACH = 2.0  # times an animal's length that the deepest features should see
+REACH = 1.5  # times an animal's length that the deepest features should see
+MOST_DEEPER = 2  # wide blocks for that
 LARGE = 2.0  # times the pixels that a device likes: from here on pieces of frames are learned from
 
 
@@ -148,12 +149,9 @@ def _parts(
     told = []
     backbone = given.backbone
     if backbone is None:
-        longest = facts.longest * scale
-        stride = DEEPEST // 2 if receptive_field(DEEPEST // 2) >= REACH * longest else DEEPEST
-        backbone = Part(name="nano", options={"width": width, "max_stride": stride})
-        most = "" if receptive_field(stride) >= REACH * longest else "as much as there is; "
-        why = f"{most}the largest animals are {longest:.0f} px there"
-        told.append(Choice("receptive field", f"{receptive_field(stride)} px", why))
+        depth, seen = _reaching(facts.longest * scale)
+        backbone = Part(name="nano", options={"width": width, **depth})
+        told.append(seen)
     neck = given.neck
     if "neck" not in given.model_fields_set and backbone.name != "unet":  # which has a decoder of its own
         neck = Part(name="fpn", options={"width": 2 * width, "stride": STRIDE})
@@ -167,6 +165,18 @@ def _parts(
         told.append(Choice("sigma", f"{spread:g} px", "of what is learned to be drawn at a keypoint"))
     channels = given.channels or (1 if facts.gray else 3)
     return {"channels": channels, "backbone": backbone, "neck": neck, "heads": heads}, told
+
+
+def _reaching(longest: float) -> tuple[dict[str, int], Choice]:
+    """How deep the encoder is, so that its deepest features see the largest animals whole."""
+    depths = [(DEEPEST // 2, 0), *((DEEPEST, deeper) for deeper in range(MOST_DEEPER + 1))]
+    fields = [receptive_field(*depth) for depth in depths]
+    chosen = next((n for n, field in enumerate(fields) if field >= REACH * longest), len(depths) - 1)
+    most = "" if fields[chosen] >= REACH * longest else "as much as there is; "
+    seen = Choice(
+        "receptive field", f"{fields[chosen]} px", f"{most}the largest animals are {longest:.0f} px there"
+    )
+    return dict(zip(("max_stride", "deeper"), depths[chosen], strict=True)), seen
 
 
 def _scale(name: str, facts: Facts, pixels: float, sizes: Sizes) -> tuple[float, str]:

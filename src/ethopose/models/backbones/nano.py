@@ -13,13 +13,20 @@ from ethopose.models.layers import conv_norm_act
 class Nano(nn.Module):
     """A stem of `width` channels at stride 2, then stages of 2, 4, 6, 8 times that down to `max_stride`.
 
-    `norm` is batch or group. `channels` maps strides to numbers of channels.
+    `deeper` is how many wide blocks follow the last stage: each sees six times its stride farther. `norm` is
+    batch or group. `channels` maps strides to numbers of channels.
     """
 
     WIDER = (1, 2, 4, 6, 8)
 
     def __init__(
-        self, *, in_channels: int = 1, width: int = 24, max_stride: int = 32, norm: str = "batch"
+        self,
+        *,
+        in_channels: int = 1,
+        width: int = 24,
+        max_stride: int = 32,
+        deeper: int = 0,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         depth = max_stride.bit_length() - 1
@@ -34,6 +41,10 @@ class Nano(nn.Module):
             for a, b in itertools.pairwise(widths)
         )
 
+        if deeper:
+            wide = (Wide(widths[-1], norm) for _ in range(deeper))
+            self.stages[-1] = nn.Sequential(self.stages[-1], *wide)
+
     def forward(self, image: Float[Tensor, "batch channel height width"]) -> dict[int, Tensor]:
         """Feature maps by stride."""
         x = self.stem(image)
@@ -44,6 +55,21 @@ class Nano(nn.Module):
         return features
 
 
-def receptive_field(max_stride: int) -> int:
-    """Side in px of what one of `Nano`'s deepest features sees: the stem's 5, then two 3 x 3 a stage."""
-    return 5 + sum(6 << level for level in range(1, max_stride.bit_length() - 1))
+class Wide(nn.Module):
+    """Adds what 7 x 7 features around each one tell: channel by channel, then mixed, which costs little."""
+
+    def __init__(self, channels: int, norm: str) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.mixed = conv_norm_act(channels, channels, 1, norm=norm)
+
+    def forward(self, x: Float[Tensor, "batch channel height width"]) -> Tensor:
+        """Features of the same shape."""
+        added: Tensor = x + self.mixed(self.around(x))
+        return added
+
+
+def receptive_field(max_stride: int, deeper: int = 0) -> int:
+    """Side in px of what one of `Nano`'s deepest features sees: the stem's 5, two 3 x 3 a stage, 7 x 7 a
+    wide block."""
+    return 5 + sum(6 << level for level in range(1, max_stride.bit_length() - 1)) + 6 * max_stride * deeper
