@@ -249,6 +249,17 @@ def test_a_wish_about_the_split_beside_a_stored_split_is_said_to_count_for_nothi
     assert "the labels tell the split: split_by counts for nothing" in caplog.text
 
 
+def test_what_counts_as_found_is_in_the_model(two, tmp_path):
+    wish = {"kind": "bottom-up", "stages": {"bottom-up": {"peak_threshold": 0.4, "min_keypoints": 3}}}
+    (stage,) = prepare(make_config(tiny(**wish)), tmp_path / "m", two).spec.stages
+    assert stage.peak_threshold == 0.4
+    assert stage.grouping.options["min_peaks"] == 3
+    usual = prepare(make_config(tiny(kind="top-down")), tmp_path / "m", two).spec.stages
+    assert [each.peak_threshold for each in usual] == [0.3, 0.0]
+    with pytest.raises(SpecError, match="min_keypoints is for animals that are joined"):
+        prepare(make_config(tiny(kind="top-down", every_stage={"min_keypoints": 3})), tmp_path / "m", two)
+
+
 def test_heads_and_what_is_made_of_them_must_belong_together(two, tmp_path):
     places = {"name": "confidence_map", "options": {"keypoints": 3, "stride": 4}}
     who = {"name": "class_map", "options": {"classes": 2, "stride": 4}}

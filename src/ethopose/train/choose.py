@@ -44,6 +44,8 @@ PRESETS: dict[Preset, Sizes] = {
     "balanced": Sizes(64, 96, {"cpu": 0.17e6, "gpu": 1e6}, {"cpu": 24, "gpu": 48}, 1.0),
     "accurate": Sizes(96, 160, {"cpu": 0.35e6, "gpu": 2e6}, {"cpu": 32, "gpu": 64}, 3.0),
 }
+THRESHOLDS = {"single": 0.0, "instance": 0.0, "centroid": 0.3, "bottom-up": 0.3}  # of peaks
+FEWEST = 2  # keypoints of an animal
 CENTROID = 40.0  # px that an animal's length is scaled to where only its place is asked for
 
 
@@ -138,7 +140,14 @@ def _stage(
         Choice("length", *_length(config, steps, given)),
     ]
     parts, chosen = _parts(name, given, config, facts, scale, sizes.width[place])
-    update = {"scale": scale, "window": window, "batch": batch, "steps": steps, **parts}
+    joined = name == "bottom-up" and not config.identity
+    if given.min_keypoints is not None and not joined:
+        raise SpecError("min_keypoints is for animals that are joined from keypoints", fix="leave it out")
+    found = {
+        "peak_threshold": THRESHOLDS[name] if given.peak_threshold is None else given.peak_threshold,
+        "min_keypoints": (given.min_keypoints or FEWEST) if joined else None,
+    }
+    update = {"scale": scale, "window": window, "batch": batch, "steps": steps, **found, **parts}
     return given.model_copy(update=update), told + chosen
 
 

@@ -67,6 +67,10 @@ class StageConfig(Frozen):
     backbone: Part | None = None
     neck: Part | None = None
     heads: tuple[Part, ...] | None = None
+    peak_threshold: float | None = Field(
+        None, ge=0, le=1
+    )  # of what is found, unless predict is told otherwise
+    min_keypoints: int | None = Field(None, ge=1)  # that an animal must have; bottom-up only
     batch: int | None = Field(None, ge=1)
     steps: int | None = Field(None, ge=1)
     share: float = Field(1.0, gt=0)  # of the minutes, against other stages

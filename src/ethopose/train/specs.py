@@ -9,9 +9,6 @@ from ethopose.models.spec import ModelSpec, Network, Part, Preparation, Stage
 from ethopose.train.config import DEEPEST, Config, StageConfig
 from ethopose.train.facts import Facts
 
-THRESHOLDS = {"single": 0.0, "instance": 0.0, "centroid": 0.3, "bottom-up": 0.2}
-FEWEST = 2  # keypoints of an animal
-
 
 def model_spec(config: Config, facts: Facts, name: str) -> ModelSpec:
     """The spec of the model to be trained."""
@@ -40,7 +37,8 @@ def _stage(name: str, chosen: StageConfig, config: Config, facts: Facts) -> Stag
     network = Network(in_channels=chosen.channels, backbone=backbone, neck=chosen.neck, heads=heads)
     joined = next((head.options["edges"] for head in heads if "edges" in head.options), facts.edges)
     grouping = _grouping(name, config, facts.skeleton, joined)
-    return Stage(preparation=preparation, network=network, grouping=grouping, peak_threshold=THRESHOLDS[name])
+    threshold = chosen.peak_threshold or 0.0
+    return Stage(preparation=preparation, network=network, grouping=grouping, peak_threshold=threshold)
 
 
 def _grouping(name: str, config: Config, skeleton: Skeleton, edges: object) -> Part:
@@ -51,6 +49,7 @@ def _grouping(name: str, config: Config, skeleton: Skeleton, edges: object) -> P
     if name == "bottom-up" and config.identity:
         return Part(name="class_map")
     if name == "bottom-up":
-        options = {"keypoints": len(skeleton.keypoints), "edges": edges, "min_peaks": FEWEST}
+        fewest = config.stages[name].min_keypoints
+        options = {"keypoints": len(skeleton.keypoints), "edges": edges, "min_peaks": fewest}
         return Part(name="affinity", options=options)
     return Part(name="one_each")
