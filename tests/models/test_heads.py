@@ -99,14 +99,17 @@ def test_losses_are_nothing_where_all_is_learnt_and_something_elsewhere(head):
 def test_losses_fall_when_a_head_is_trained(head):
     optimiser = torch.optim.Adam(head.parameters(), 0.02)
     targets = head.targets(truth())
-    seen = []
+    seen, each = [], []
     for _ in range(30):
-        loss = sum(head.losses(head(features()), targets).values())
+        losses = head.losses(head(features()), targets)
+        loss = sum(losses.values())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         seen.append(loss.item())
+        each.append({name: value.item() for name, value in losses.items()})
     assert seen[-1] == min(seen) < 0.98 * seen[0]
+    assert all(each[-1][name] < each[0][name] for name in head.outputs)
 
 
 def test_nobody_in_a_picture_is_no_fault(head):

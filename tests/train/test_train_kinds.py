@@ -19,7 +19,7 @@ from small_trainings import ONE, TWO, Told, coco_project, journal, tiny, weights
 import ethopose
 from ethopose.core import DataError, Skeleton, SpecError, UsageError
 from ethopose.models import pretrained
-from ethopose.train import prepare
+from ethopose.train import Trained, prepare
 from ethopose.train.state import State
 from ethopose.train.wishes import configured
 from own_parts import forgotten, write_parts
@@ -244,27 +244,27 @@ class Killed(BaseException):
     """As if the process had ended."""
 
 
-def killed_at(patch: pytest.MonkeyPatch, number: int) -> None:
-    """End the training when it has told its trackers of that step, before it can save."""
+def resumed_after_a_kill(labels, out: Path, monkeypatch: pytest.MonkeyPatch, tracker: str) -> Trained:
+    """A training that ends when it has told its tracker of a step, before it can save, and then goes on."""
     save = State.save
 
     def save_until(state: State, path: Path) -> None:
-        if state.step == number:
+        if state.step == 6:
             raise Killed
         save(state, path)
 
-    patch.setattr(State, "save", save_until)
+    how = tiny(loop={"validations": 8, "save_every": 0, "patience": None})
+    with monkeypatch.context() as patch:
+        patch.setattr(State, "save", save_until)
+        with pytest.raises(Killed):
+            ethopose.train(labels, out, config=how, trackers=(tracker,))
+    return ethopose.train(labels, out, resume=True)
 
 
 def test_tensorboard_hears_of_every_row_once(one, tmp_path, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    how = tiny(loop={"validations": 8, "save_every": 0, "patience": None})
-    with monkeypatch.context() as patch:
-        killed_at(patch, 6)
-        with pytest.raises(Killed):
-            ethopose.train(one, tmp_path / "m", config=how, trackers=("tensorboard",))
-    trained = ethopose.train(one, tmp_path / "m", resume=True)
+    trained = resumed_after_a_kill(one, tmp_path / "m", monkeypatch, "tensorboard")
     events = EventAccumulator(str(tmp_path / "m/training/tensorboard/single"))
     events.Reload()
     heard = events.Scalars("median")
@@ -279,12 +279,7 @@ def test_wandb_goes_on_with_its_run(one, tmp_path, monkeypatch):
     run = SimpleNamespace(id="r1", log=lambda figures, step: told.append((step, figures)))
     wandb = SimpleNamespace(init=lambda **how: begun.append(how) or run)
     monkeypatch.setitem(sys.modules, "wandb", wandb)
-    how = tiny(loop={"validations": 8, "save_every": 0, "patience": None})
-    with monkeypatch.context() as patch:
-        killed_at(patch, 6)
-        with pytest.raises(Killed):
-            ethopose.train(one, tmp_path / "m", config=how, trackers=("wandb",))
-    trained = ethopose.train(one, tmp_path / "m", resume=True)
+    trained = resumed_after_a_kill(one, tmp_path / "m", monkeypatch, "wandb")
     assert [(how["id"], how["resume"]) for how in begun] == [(None, None), ("r1", "allow")]
     last = {step: figures["single/median"] for step, figures in told}
     assert last == pytest.approx(dict(enumerate([row.median for row in trained.rows], start=1)), nan_ok=True)
