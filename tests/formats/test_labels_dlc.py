@@ -163,6 +163,8 @@ def test_stored_shuffles_are_honoured_by_number(project, caplog):
     assert "3 images were labelled after shuffle 1" in caplog.text
     seventh = read_labels(project, shuffle=7).splits
     assert {name: members.tolist() for name, members in seventh.items()} == {"train": [0, 1, 2], "test": [4]}
+    assert "not learned from" in caplog.text
+    assert read_labels(project, shuffle=0).splits == {}
     with pytest.raises(DataError, match="no shuffle 3; stored are 1, 7"):
         read_labels(project, shuffle=3)
 

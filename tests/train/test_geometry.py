@@ -155,6 +155,16 @@ def test_windows_of_a_larger_picture_reach_all_of_it():
     assert (seen > 0).all()
 
 
+def test_pictures_that_are_only_ever_enlarged_are_checked_on_whole():
+    rng, sizes = np.random.default_rng(0), [(128, 192)] * 8
+    xy = some_points(rng, sizes, edge=4)
+    how = Augmentation(**{**PLAIN, "zoom": (1.5, 2.5)})
+    data = examples(xy, np.full((8, 2), np.nan), sizes)
+    plain = batches(data, (128, 192), how).plain(np.arange(8))
+    seen = (255 * plain.images).round().byte().permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(seen.astype(int), data.pictures, atol=1)
+
+
 @settings(max_examples=60, deadline=None)
 @given(scale=st.sampled_from([1.0, 0.73, 0.5, 0.31]), seed=st.integers(0, 10**6))
 def test_coordinates_go_to_pictures_and_back(scale, seed):

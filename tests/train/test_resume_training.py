@@ -14,7 +14,9 @@ from small_trainings import ONE, Told, coco_project, config_file, journal, tiny,
 import ethopose
 from commands import start
 from ethopose.core import ModelError, UsageError
+from ethopose.models.pretrained import Unreachable
 from ethopose.testing.models import tiny_model
+from ethopose.train import start as network_start
 from ethopose.train.learner import Learner
 
 SAVING = {"loop": {"save_every": 0}}
@@ -80,6 +82,35 @@ def test_without_a_saved_state_a_resumed_training_begins_anew(two, unbroken, tmp
         ethopose.train(two, tmp_path / "pair", config=how, watch=Killer(5))
     ethopose.train(two, tmp_path / "pair", resume=True)
     assert same(tmp_path / "pair", unbroken)
+
+
+def test_what_others_have_in_the_folder_is_never_touched(one, tmp_path):
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training/mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="the folder is not empty"):
+        ethopose.train(one, tmp_path, config=tiny(), resume=True)
+    assert (tmp_path / "training/mine.txt").read_text() == "mine"
+    ethopose.train(one, tmp_path / "m", config=tiny())
+    for name in ("evaluation-2025", "evaluation-val"):
+        (tmp_path / "m" / name).mkdir()
+    (tmp_path / "m/evaluation-2025/mine.txt").write_text("mine")
+    (tmp_path / "m/evaluation-val/metrics.json").write_text("{}")
+    ethopose.train(one, tmp_path / "m", config=tiny(), overwrite=True)
+    assert [path.name for path in (tmp_path / "m").glob("evaluation*")] == ["evaluation-2025"]
+
+
+def test_what_a_network_began_with_is_not_asked_for_again(one, tmp_path, monkeypatch):
+    """Whether ImageNet's weights can be reached may change between two starts."""
+    backbone = {"name": "timm", "options": {"model": "lcnet_035"}}
+    how = tiny(every_stage={"backbone": backbone}, loop={"save_every": 0})
+    asked = []
+    monkeypatch.setattr(
+        network_start, "imagenet_weights", lambda *of: asked.append(of) or Unreachable("no network")
+    )
+    with pytest.raises(Killed):
+        ethopose.train(one, tmp_path / "m", config=how, watch=Killer(4))
+    ethopose.train(one, tmp_path / "m", resume=True)
+    assert len(asked) == 1
 
 
 def test_a_training_that_starts_from_another_model_can_be_resumed(one, tmp_path):

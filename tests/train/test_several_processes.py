@@ -14,6 +14,8 @@ from small_trainings import ONE, coco_project, journal, tiny, weights
 
 import ethopose
 from ethopose.core import UsageError
+from ethopose.models.backbones.timm import Timm
+from ethopose.train.learner import shared_statistics
 
 SCRIPT = """
 import sys
@@ -90,6 +92,16 @@ def test_torchrun_with_frozen_statistics_gives_the_losses_of_one_process(project
     np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), atol=1e-5, rtol=0)
     for name, tensor in weights(tmp_path / "one").items():
         torch.testing.assert_close(weights(tmp_path / "two")[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_shared_statistics_leave_the_network_as_it_is():
+    """torch's own conversion would drop what timm's normalisation does besides: the activation."""
+    network, picture = Timm(model="mobilenetv3_small_050").eval(), torch.rand(1, 3, 64, 64)
+    before = network(picture)
+    after = shared_statistics(network).eval()(picture)
+    assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in network.modules())
+    for stride, features in before.items():
+        torch.testing.assert_close(after[stride], features)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(one, tmp_path):

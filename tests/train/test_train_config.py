@@ -22,7 +22,7 @@ from ethopose.train import devices, prepare, try_out
 from ethopose.train.choose import choose
 from ethopose.train.clock import Clock
 from ethopose.train.config import Config, Loop, make_config, read_config
-from ethopose.train.devices import decided, make_fabric
+from ethopose.train.devices import decided, make_fabric, spawns
 from ethopose.train.examples import Placed, placed
 from ethopose.train.facts import Facts, facts, tree
 from ethopose.train.specs import model_spec
@@ -298,6 +298,23 @@ def test_processes_that_do_not_know_of_each_other_are_refused(started, one, tmp_
     ):
         ethopose.train(one, tmp_path / "m", config=tiny())
     assert not (tmp_path / "m").exists()
+
+
+def test_in_a_step_of_one_task_the_other_processes_are_made_here(monkeypatch):
+    for name, value in {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    loop = decided(Loop(device="cpu", devices=2))
+    assert spawns(loop)
+    assert make_fabric(loop).world_size == 2
+    monkeypatch.delenv("SLURM_STEP_ID")  # a job's own script
+    assert spawns(loop)
+
+
+def test_a_length_in_steps_goes_before_the_minutes_of_a_file(tmp_path):
+    how = config_file(tmp_path, loop={**tiny()["loop"], "minutes": 5.0})
+    assert configured((), how, {}).loop.minutes == 5
+    told = configured((), how, {"steps": 7})
+    assert (told.loop.minutes, told.every_stage.steps) == (None, 7)
 
 
 def test_a_dry_run_tells_memory_and_speed_and_leaves_nothing(tmp_path, ethopose_says):

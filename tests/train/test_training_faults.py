@@ -58,7 +58,7 @@ def a_learner(labels, out: Path, **more) -> tuple[Learner, object]:
     plan = prepare(config, out, labels)
     out.mkdir(exist_ok=True)
     fabric = make_fabric(plan.config.loop)
-    lesson = make_lesson(fabric, plan, 0, out, lambda state: None, Nobody())
+    lesson = make_lesson(fabric, plan, 0, out, State(""), lambda state: None, Nobody())
     return Learner(fabric, lesson.graph, plan.config, batch=8, pretrained=False), lesson.batches
 
 
@@ -97,7 +97,7 @@ def test_a_training_that_runs_out_of_memory_ends_well(one, tmp_path, monkeypatch
 def test_a_validation_that_runs_out_of_memory_is_the_same_in_smaller_pieces(one, tmp_path, monkeypatch):
     plan = prepare(make_config(tiny(data={"validation": 0.5})), tmp_path / "m", one)
     fabric = make_fabric(plan.config.loop)
-    lesson = make_lesson(fabric, plan, 0, tmp_path, lambda state: None, Nobody())
+    lesson = make_lesson(fabric, plan, 0, tmp_path, State(""), lambda state: None, Nobody())
     whole = lesson.validation(lesson.graph, fabric)
     outputs, seen = NetworkGraph.outputs, []
 
@@ -265,7 +265,7 @@ def test_the_command_line_tells_a_full_disk_in_one_line(tmp_path, monkeypatch, e
 def test_validation_of_a_wild_network_takes_bounded_time_and_says_what_was_left_out(size, two, tmp_path):
     plan = prepare(make_config(tiny(kind="bottom-up")), tmp_path / "m", two)
     fabric = make_fabric(plan.config.loop)
-    lesson = make_lesson(fabric, plan, 0, tmp_path, lambda state: None, Nobody())
+    lesson = make_lesson(fabric, plan, 0, tmp_path, State(""), lambda state: None, Nobody())
     graph = lesson.graph.eval()
     torch.manual_seed(0)
     with torch.no_grad():

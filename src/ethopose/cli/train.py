@@ -55,7 +55,9 @@ def train_command(
     exclude: Annotated[
         list[str] | None, Option(help="An image or folder to leave out; repeat for several.")
     ] = None,
-    shuffle: Annotated[int | None, Option(help="Which stored split of a DeepLabCut project.")] = None,
+    shuffle: Annotated[
+        int | None, Option(min=0, help="A DeepLabCut project's stored split; 0: none.")
+    ] = None,
     batch_size: Annotated[int | None, Option("-b", "--batch-size", help="Images in a step.")] = None,
     steps: Annotated[int | None, Option(help="Length of the training.")] = None,
     scale: Annotated[float | None, Option(help="Of the frames, as the network sees them.")] = None,
@@ -200,7 +202,7 @@ class _Table:
 
     def row(self, row: Row) -> None:
         """A line of the table."""
-        left = row.seconds * (1 / max(row.progress, 1e-3) - 1)
+        left = round(row.seconds * (1 / max(row.progress, 1e-3) - 1))
         self._line(
             (
                 row.stage,
@@ -211,7 +213,7 @@ class _Table:
                 f"{row.missing:.0%}",
                 f"{row.extra:.1f}",
                 f"{row.images_per_s:.0f}",
-                f"{left / 60:.0f}:{left % 60:02.0f}",
+                f"{left // 60}:{left % 60:02d}",
                 f"{row.best:.2f}{'*' if row.kept else ' '}",
             )
         )

@@ -18,15 +18,20 @@ Splits = dict[str, Int64[np.ndarray, "image"]]
 
 
 def splits_of(labels: Labels, folders: Iterable[Path]) -> Splits:
-    """Indices of images by split: as the model that lies in `folders` was trained, else as the labels say.
+    """Indices of images by split: as the model that lies in `folders` was trained; what it does not know, as
+    the labels say.
 
     Raises:
         FormatError: a model's split file is damaged.
     """
-    known = dict(labels.splits)
+    known: Splits = {}
     for folder in folders:
         if (folder / SPLIT_FILE).is_file():
             known |= _named(folder / SPLIT_FILE, labels.images)
+    told = np.concatenate([*known.values(), np.zeros(0, np.int64)])
+    for name, members in labels.splits.items():
+        mine = known.get(name, np.zeros(0, np.int64))
+        known[name] = np.concatenate([mine, np.setdiff1d(members, told)])
     return {name: np.unique(members) for name, members in known.items() if len(members)}
 
 

@@ -21,13 +21,14 @@ logger = logging.getLogger(__name__)
 def read_shuffle(folder: Path, config: dict[str, Any], labels: Labels, shuffle: int | None) -> Labels:
     """The labels with the splits "train" and "test" of a stored shuffle; as they were where none is stored.
 
-    None takes the shuffle of the lowest number. Images labelled since it was made belong to neither split.
+    None takes the shuffle of the lowest number, 0 none. Images labelled since it was made belong to neither
+    split.
 
     Raises:
         DataError: there is no such shuffle. FormatError: its files are damaged.
     """
     stored = _stored(folder, config)
-    if shuffle is None and not stored:
+    if shuffle == 0 or (shuffle is None and not stored):
         return labels
     number = min(stored) if shuffle is None else shuffle
     if number not in stored:
@@ -93,4 +94,10 @@ def _tell(labels: Labels, splits: dict[str, np.ndarray], n_stored: int, number: 
     if n_split < len(labels.images):
         new = np.setdiff1d(np.arange(len(labels.images)), np.concatenate(list(splits.values())))
         names = listed([labels.images[index].path.name for index in new])
-        logger.warning("%d images were labelled after shuffle %d was made (%s)", len(new), number, names)
+        logger.warning(
+            "%d images were labelled after shuffle %d was made and belong to no split of it: they are not "
+            "learned from (%s); --shuffle 0 splits all images anew",
+            len(new),
+            number,
+            names,
+        )

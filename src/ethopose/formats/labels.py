@@ -42,8 +42,9 @@ def read_labels(
     """The labels at a path, whatever tool made them, recognised by what is there.
 
     Coordinates are px of the image, the centre of its top left pixel at (0, 0). `shuffle` names the stored
-    split of a DeepLabCut project (None: the first). Images that are missing on this machine are left out
-    with a warning, or kept as they are told; whether pictures can be read is for `check_labels` to say.
+    split of a DeepLabCut project (None: the first, 0: none). Images that are missing on this machine are
+    left out with a warning, or kept as they are told; whether pictures can be read is for `check_labels` to
+    say.
 
     Raises:
         FormatError: nothing that is understood, or damaged. DataError: labels that contradict themselves,
@@ -59,7 +60,7 @@ def read_labels(
         if source is None:
             known = "; ".join((_PROJECT, *(source.name for source in SOURCES)))
             raise FormatError("no labels that are understood", where=path, fix=f"name one of: {known}")
-        if shuffle is not None:
+        if shuffle:
             raise DataError(
                 "only DeepLabCut projects store shuffles", where=path, fix="leave out the shuffle"
             )

@@ -39,6 +39,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def host_peak() -> int:
+    """The most bytes that this process held; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def cuda_version() -> str | None:
     """The CUDA that torch was built for, where torch is loaded: it is not loaded for this."""
     torch = sys.modules.get("torch")

@@ -140,7 +140,7 @@ def sides_changed(skeleton: Skeleton, keypoints: int) -> Int64[np.ndarray, "keyp
 def _piece(window: tuple[int, int], how: Augmentation, examples: Examples) -> tuple[int, int]:
     """Height and width of what a window can show, bent, turned and zoomed; at most the whole pictures."""
     bent = 2 * OVERSHOOT * how.bend * min(window)
-    reach = math.ceil((math.hypot(*window) + bent) / how.zoom[0]) + 2
+    reach = math.ceil((math.hypot(*window) + bent) / min(how.zoom[0], 1.0)) + 2  # some are not zoomed at all
     height, width = examples.pictures.shape[1:3]
     return min(reach, height), min(reach, width)
 

@@ -29,8 +29,8 @@ class Data(Frozen):
     """Share of the images that are kept, unless the labels come with a split."""
     exclude: tuple[str, ...] = ()
     """Images, or folders of images, that are left out, by the end of their path."""
-    shuffle: int | None = None
-    """Which of a DeepLabCut project's stored splits."""
+    shuffle: int | None = Field(None, ge=0)
+    """Which of a DeepLabCut project's stored splits: the first if left out, none for 0."""
 
 
 class Augmentation(Frozen):

@@ -64,7 +64,7 @@ def make_fabric(loop: Loop) -> Fabric:
         num_nodes=loop.nodes,
         strategy="auto" if alone else "ddp_spawn" if spawns(loop) else "ddp",
         precision=PRECISIONS[loop.precision],  # type: ignore[arg-type]  # one of Fabric's own names
-        plugins=[LightningEnvironment()] if alone else None,
+        plugins=None if _launched() else [LightningEnvironment()],
     )
 
 
@@ -80,14 +80,14 @@ def is_first() -> bool:
 
 def _processes() -> int:
     """How many processes torchrun or srun started; 1 where neither did. A job's own script is no step."""
-    step = "SLURM_STEP_ID" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ
-    name = "SLURM_NTASKS" if step else "WORLD_SIZE"
-    return int(os.environ.get(name, "1")) if _launched() else 1
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ.get("SLURM_NTASKS", "1")) if "SLURM_STEP_ID" in os.environ else 1
 
 
 def _launched() -> bool:
-    """Whether torchrun or SLURM started this process, one of several."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_JOB_ID" in os.environ
+    """Whether torchrun or srun started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or _processes() > 1
 
 
 def settle(loop: Loop) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,7 +70,14 @@ class Nobody:
         """Nothing."""
 
 
-Tracker = Callable[[Row, int], None]  # hears of each row, and how many there are with it
+class Tracker(Protocol):
+    """Who keeps the rows."""
+
+    def enter(self, row: Row, number: int) -> None:
+        """Hears of a row, and how many there are with it."""
+
+    def close(self) -> None:
+        """Hears that this process enters no more."""
 
 
 class Journal:
@@ -79,6 +87,13 @@ class Journal:
         self.path, self.watch = folder / "metrics.csv", watch
         self._trackers = [TRACKERS[name](folder) for name in trackers]
         self._draw_every, self._drawn = draw_every, time.perf_counter()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for tracker in self._trackers:
+            tracker.close()
 
     def add(self, row: Row, rows: list[dict[str, Any]]) -> None:
         """Enter a row; `rows` are all there are, this one last."""
@@ -90,7 +105,7 @@ class Journal:
         with replacing(self.path) as file:
             file.write(text.getvalue().encode())
         for tracker in self._trackers:
-            tracker(row, len(rows))
+            tracker.enter(row, len(rows))
         self.watch.row(row)
         if time.perf_counter() - self._drawn > self._draw_every:
             self.draw(rows)
@@ -101,50 +116,68 @@ class Journal:
         self._drawn = time.perf_counter()
 
 
-def _tensorboard(folder: Path) -> Tracker:
-    try:
+class TensorBoard:
+    """A run each stage, whose steps begin at 0."""
+
+    def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UsageError("tensorboard is not installed", fix="pip install 'ethopose[tensorboard]'") from error
-    writers: dict[str, SummaryWriter] = {}  # a run each stage, whose steps begin at 0
 
-    def enter(row: Row, number: int) -> None:
-        if row.stage not in writers:  # of a training that was killed, later steps were seen already
-            place = str(folder / "tensorboard" / row.stage)
-            writers[row.stage] = SummaryWriter(place, purge_step=row.step)
+        self._writer, self._folder = SummaryWriter, folder / "tensorboard"
+        self._writers: dict[str, Any] = {}
+
+    def enter(self, row: Row, number: int) -> None:
+        """Enter the row's figures."""
+        if row.stage not in self._writers:  # of a training that was killed, later steps were seen already
+            self._writers[row.stage] = self._writer(str(self._folder / row.stage), purge_step=row.step)
         for name, value in _figures(row).items():
-            writers[row.stage].add_scalar(name, value, row.step)
-        writers[row.stage].flush()
+            self._writers[row.stage].add_scalar(name, value, row.step)
+        self._writers[row.stage].flush()
 
-    return enter
+    def close(self) -> None:
+        """Close the files."""
+        for writer in self._writers.values():
+            writer.close()
 
 
-def _wandb(folder: Path) -> Tracker:
-    try:
+class WandB:
+    """A run, which a resumed training goes on with."""
+
+    def __init__(self, folder: Path) -> None:
         import wandb
-    except ImportError as error:
-        raise UsageError("wandb is not installed", fix="pip install 'ethopose[wandb]'") from error
-    note = folder / "wandb.txt"  # which run a resumed training goes on with
-    known = note.read_text().strip() if note.exists() else None
-    run = wandb.init(
-        project="ethopose",
-        dir=str(folder),
-        name=folder.parent.name,
-        id=known,
-        resume="allow" if known else None,
-    )
-    with replacing(note) as file:
-        file.write(str(run.id).encode())
 
-    def enter(row: Row, number: int) -> None:
+        note = folder / "wandb.txt"
+        known = note.read_text().strip() if note.exists() else None
+        self._run = wandb.init(
+            project="ethopose",
+            dir=str(folder),
+            name=folder.parent.name,
+            id=known,
+            resume="allow" if known else None,
+        )
+        with replacing(note) as file:
+            file.write(str(self._run.id).encode())
+
+    def enter(self, row: Row, number: int) -> None:
+        """Enter the row's figures; of a step that it has seen it takes no more."""
         figures = {f"{row.stage}/{name}": value for name, value in _figures(row).items()}
-        run.log(figures, step=number)  # of a step that it has seen it takes no more
+        self._run.log(figures, step=number)
 
-    return enter
+    def close(self) -> None:
+        """Wait until all is sent."""
+        self._run.finish()
 
 
 def _figures(row: Row) -> dict[str, float]:
     return {name: value for name, value in asdict(row).items() if name not in ("stage", "step")}
 
 
-TRACKERS: dict[str, Callable[[Path], Tracker]] = {"tensorboard": _tensorboard, "wandb": _wandb}
+def check_trackers(names: Iterable[str]) -> None:
+    """Refuse trackers whose package is not there, before anything is written. Raises UsageError."""
+    for name in names:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UsageError(f"{name} is not installed", fix=f"pip install 'ethopose[{name}]'") from error
+
+
+TRACKERS: dict[str, Callable[[Path], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB}

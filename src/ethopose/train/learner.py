@@ -35,7 +35,7 @@ class Learner:
         network: torch.nn.Module = LossNetwork(graph, freeze_norm=config.loop.freeze_norm)
         network = network.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda" and self.mine < 8:
-            network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+            network = shared_statistics(network)
         share = self.settings.encoder if pretrained else None
         groups = parameter_groups(graph, self.settings.weight_decay, share)
         optimiser = MuonAdamW(groups, self.peak)
@@ -122,6 +122,14 @@ class Learner:
         torch.set_rng_state(state.chance[0])
         if self.fabric.device.type == "cuda" and len(state.chance) > 1:
             torch.cuda.set_rng_state(state.chance[1], self.fabric.device)
+
+
+def shared_statistics(network: torch.nn.Module) -> torch.nn.Module:
+    """With batch normalisation over all devices. torch's own conversion loses the activations of timm's."""
+    from timm.layers.norm_act import convert_sync_batchnorm
+
+    shared: torch.nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return shared
 
 
 def learning_rate(progress: float, warm_up: float, final: float) -> float:

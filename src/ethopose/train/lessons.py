@@ -27,10 +27,14 @@ def make_lesson(
     plan: Plan,
     index: int,
     folder: Path,
+    state: State,
     keep: Callable[[State], None],
     watch: Watch,
 ) -> Lesson:
-    """The lesson of a stage; its pictures lie in `folder` until the training is done."""
+    """The lesson of a stage; its pictures lie in `folder` until the training is done.
+
+    What the network begins with is noted in `state`, and not asked for again.
+    """
     name = list(plan.config.stages)[index]
     chosen, stage = plan.config.stages[name], plan.spec.stages[index]
     window = chosen.window or (0, 0)
@@ -44,7 +48,7 @@ def make_lesson(
         Batches(examples[rows], seen, how, skeleton, batch=chosen.batch or 8, seed=seed, device=fabric.device)
         for rows, seen in ((train, window), (val, shown))
     )
-    graph, pretrained = starting_network(plan, index, watch)
+    graph = starting_network(fabric, plan, index, state, watch)
     validation = Validation(checks, stage, skeleton, plan.facts.length)
     return Lesson(
         name=name,
@@ -53,7 +57,6 @@ def make_lesson(
         validation=validation,
         config=plan.config,
         steps=chosen.steps or 1,
-        pretrained=pretrained,
         state_path=folder / "state.pt",
         keep=keep,
     )

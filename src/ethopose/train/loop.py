@@ -40,7 +40,6 @@ class Lesson:
     validation: Validation
     config: Config
     steps: int  # counts where there is no budget of time
-    pretrained: bool
     state_path: Path
     keep: Callable[[State], None]  # called whenever there are better weights
 
@@ -54,9 +53,11 @@ def train_stage(fabric: Fabric, lesson: Lesson, state: State, journal: Journal) 
     """
     loop, settings = lesson.config.loop, lesson.config.optimiser
     batch = lesson.batches.batch
-    learner = Learner(fabric, lesson.graph, lesson.config, batch=batch, pretrained=lesson.pretrained)
+    learner = Learner(fabric, lesson.graph, lesson.config, batch=batch, pretrained=bool(state.pretrained))
     learner.restore(state)
-    state.micro_batch = state.micro_batch or min(loop.micro_batch or learner.mine, learner.mine)
+    state.micro_batch = min(
+        each or learner.mine for each in (state.micro_batch, loop.micro_batch, learner.mine)
+    )
     clock = Clock(fabric, state, loop, steps=lesson.steps, seconds=state.budget or None)
     since = Since(fabric)
     progress = clock.progress()

@@ -80,7 +80,15 @@ def plan(
     spec = model_spec(full, told, name)
     for stage in spec.stages:  # what cannot be built is told before anything is written
         _refuse_unread(stage, build(stage))
-    return Plan(labels, sizes, where, train, val, told, full, tuple(choices), spec)
+    images = _images(len(labels.images), train, val)
+    return Plan(labels, sizes, where, train, val, told, full, (images, *choices), spec)
+
+
+def _images(labelled: int, train: np.ndarray, val: np.ndarray) -> Choice:
+    """How many are learned from and checked on, and how many are neither."""
+    left = labelled - len(np.union1d(train, val))
+    why = "learned from, checked on" + (f"; {left} of the labelled are neither" if left else "")
+    return Choice("images", f"{len(train)} + {len(val)}", why)
 
 
 def _refuse_unread(stage: Stage, graph: NetworkGraph) -> None:

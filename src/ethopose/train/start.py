@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 
 from ethopose.families import load
 from ethopose.models.build import NetworkGraph, build
@@ -13,36 +14,46 @@ from ethopose.models.pretrained import Unreachable, imagenet_weights
 from ethopose.train.inherit import role, take_over
 from ethopose.train.journal import Watch
 from ethopose.train.plan import Plan
+from ethopose.train.state import State
 
 log = logging.getLogger(__name__)
 
 
-def starting_network(plan: Plan, index: int, watch: Watch) -> tuple[NetworkGraph, bool]:
-    """The network of a stage, and whether its encoder knows something already; what it starts from is said.
+def starting_network(fabric: Fabric, plan: Plan, index: int, state: State, watch: Watch) -> NetworkGraph:
+    """The network of a stage, with what it starts from, which is said; `state.pretrained` notes whether that
+    is anything. Where a stage goes on its weights are known, and nobody is asked for others.
 
     Raises:
         ModelError: the weights to start from cannot be read.
     """
+    torch.manual_seed(plan.config.loop.seed)
+    graph = build(plan.spec.stages[index])
+    if not state.network:
+        knows = _begin_with(graph, plan, index, watch) if fabric.is_global_zero else False
+        state.pretrained = fabric.broadcast(knows)
+    return graph
+
+
+def _begin_with(graph: NetworkGraph, plan: Plan, index: int, watch: Watch) -> bool:
+    """Enter the weights that the network starts from; gives whether there are any."""
     config, stage = plan.config, plan.spec.stages[index]
-    torch.manual_seed(config.loop.seed)
-    graph = build(stage)
     if config.weights is not None:
         known = take_over(graph, stage, plan.spec.skeleton, load(config.weights, alone=True))
         if known is None:
             log.warning("%s has no %s stage: it starts from nothing", config.weights, role(stage))
-            return graph, False
+            return False
         watch.say(
             f"{role(stage)} starts from {config.weights}, which knows {', '.join(known) or 'no keypoint'}"
         )
-        return graph, True
+        return True
     backbone = stage.network.backbone
     if backbone.name != "timm" or config.imagenet is False:
-        return graph, False
+        return False
     file = config.imagenet if isinstance(config.imagenet, Path) else None
     weights = imagenet_weights(backbone, stage.network.in_channels, file)
     if isinstance(weights, Unreachable):
         log.warning("%s: the encoder starts from nothing, which takes more images and time", weights.reason)
-        return graph, False
+        return False
     graph.backbone.load_state_dict(dict(weights), strict=False)
     watch.say(f"the encoder starts from ImageNet weights of {backbone.options['model']}")
-    return graph, True
+    return True

@@ -33,6 +33,7 @@ class State:
     spent: float = 0.0  # seconds before this stage
     next_check: float = 0.0  # progress at which the next validation is due
     micro_batch: int = 0  # 0: not tried yet
+    pretrained: bool | None = None  # whether the stage's encoder knew something to begin with
     network: Weights = field(default_factory=dict)
     average: Weights = field(default_factory=dict)
     optimiser: dict[str, Any] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from ethopose.models.plugins import load_plugin
 from ethopose.store.atomic import make_folder, remove, remove_folder, replacing
 from ethopose.train.config import Config, as_yaml
 from ethopose.train.devices import decided, make_fabric, place, settle, spawns
-from ethopose.train.journal import Journal, Nobody, Row, Watch
+from ethopose.train.journal import Journal, Nobody, Row, Watch, check_trackers
 from ethopose.train.lessons import make_lesson
 from ethopose.train.loop import train_stage
 from ethopose.train.pictures import draw_batch, draw_validation
@@ -30,7 +30,7 @@ from ethopose.train.state import FINISHED, State, as_json, finished, load_state,
 from ethopose.train.wishes import configured
 
 TRAINING, CONFIG, STATE, LAST = "training", "config.yaml", "state.pt", "last.safetensors"
-EVALUATION = "evaluation"  # how the folders begin that `ethopose.evaluate` writes into a model's
+EVALUATION, NUMBERS = "evaluation", "metrics.json"  # folders that `ethopose.evaluate` writes into a model's
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ def train(
     sources = () if isinstance(labels, Labels) else (labels,) if isinstance(labels, str | Path) else labels
     out, watch = Path(out), watch or Nobody()
     asked = wished(tuple(map(Path, sources)), out, config, settings, resume=resume)
+    check_trackers(asked.loop.trackers)
     _refuse(out, resume=resume, overwrite=overwrite)
     fabric = make_fabric(decided(asked.loop))
     watch = watch if fabric.is_global_zero else Nobody()
@@ -125,20 +126,18 @@ def prepare(
 def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError("a file is there, wanted a folder", where=out, fix="choose another -o")
-    folder = out / TRAINING
-    if (
-        resume
-        and (out / native.SPEC).exists()
-        and not ((folder / STATE).exists() or (folder / FINISHED).exists())
-    ):
+    if not out.exists() or overwrite:
+        return
+    begun = (out / TRAINING / STATE).exists()
+    if begun and not resume:
+        raise UsageError("a training is there that did not end", where=out, fix="--resume, or --overwrite")
+    if begun or (resume and (out / TRAINING / FINISHED).exists()):
+        return
+    if resume and (out / native.SPEC).exists():
         raise UsageError(
             "a model is there, and no training to go on with", where=out, fix="another -o, or --overwrite"
         )
-    if not out.exists() or overwrite or resume:
-        return
-    if (out / TRAINING / STATE).exists():
-        raise UsageError("a training is there that did not end", where=out, fix="--resume, or --overwrite")
-    if any(out.iterdir()):
+    if any(each.name != TRAINING or any(each.iterdir()) for each in out.iterdir()):
         raise UsageError("the folder is not empty", where=out, fix="choose another -o, or --overwrite")
 
 
@@ -169,10 +168,18 @@ def _run(job: Job, fabric: Fabric, watch: Watch) -> list[dict[str, Any]]:
         _tell(made, folder)
     fabric.barrier()
     loop = made.config.loop
-    journal = Journal(folder, loop.trackers if first else (), watch, draw_every=loop.save_every)
-    since = job.began
+    trackers = loop.trackers if first else ()
+    with Journal(folder, trackers, watch, draw_every=loop.save_every) as journal:
+        _teach(job, fabric, state, journal)
+    return state.rows
+
+
+def _teach(job: Job, fabric: Fabric, state: State, journal: Journal) -> None:
+    """Stage after stage, from where `state` is."""
+    made, folder, first = job.plan, job.out / TRAINING, fabric.is_global_zero
+    since, watch = job.began, journal.watch
     while state.stage < len(made.config.stages):
-        lesson = make_lesson(fabric, made, state.stage, folder, lambda s: _keep(job, s), watch)
+        lesson = make_lesson(fabric, made, state.stage, folder, state, lambda s: _keep(job, s), watch)
         _decide_budget(made, state, time.time() - since)
         if first:
             draw_batch(lesson.batches, folder / f"{lesson.name}.batch.png")
@@ -186,7 +193,6 @@ def _run(job: Job, fabric: Fabric, watch: Watch) -> list[dict[str, Any]]:
     if first:
         journal.draw(state.rows)
         _finish(job, state)
-    return state.rows
 
 
 def _decide_budget(made: Plan, state: State, waited: float) -> None:
@@ -209,7 +215,8 @@ def _clear(out: Path) -> None:
         code = []
     for path in (out / native.SPEC, *code):
         remove(path)
-    for folder in (out / TRAINING, *out.glob(f"{EVALUATION}*")):
+    measured = (file.parent for file in out.glob(f"{EVALUATION}*/{NUMBERS}"))
+    for folder in (out / TRAINING, *measured):
         remove_folder(folder)
     make_folder(out / TRAINING)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from ethopose.runtime.device import host_peak
 from ethopose.train.devices import make_fabric
 from ethopose.train.journal import Nobody
 from ethopose.train.learner import Learner
@@ -29,8 +28,8 @@ class Trial:
 
     stage: str
     loss: float  # of the last step that was tried
-    images_per_s: float
-    memory: int  # bytes: of the process, or on the GPU
+    images_per_s: float  # of all devices, if each is as fast as the one that was tried
+    memory: int  # bytes: of the process so far, or on one GPU
     micro_batch: int  # pictures at a time that fit
     minutes: float  # for the whole stage at this speed
 
@@ -40,7 +39,7 @@ class Trial:
 
 
 def try_out(plan: Plan) -> list[Trial]:
-    """Take the first steps of each stage on one device; nothing is kept."""
+    """Take the first steps of each stage on one device, with its share of the batch; nothing is kept."""
     loop = plan.config.loop.model_copy(update={"devices": 1, "nodes": 1})
     fabric = make_fabric(loop)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,10 +47,14 @@ def try_out(plan: Plan) -> list[Trial]:
 
 
 def _try_stage(fabric: Fabric, plan: Plan, index: int, folder: Path) -> Trial:
-    lesson = make_lesson(fabric, plan, index, folder, lambda state: None, Nobody())
-    batch = lesson.batches.batch
-    learner = Learner(fabric, lesson.graph, plan.config, batch=batch, pretrained=lesson.pretrained)
-    state = State("", micro_batch=plan.config.loop.micro_batch or batch)
+    if fabric.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(fabric.device)
+    state = State("")
+    lesson = make_lesson(fabric, plan, index, folder, state, lambda state: None, Nobody())
+    devices = (plan.config.loop.devices or 1) * plan.config.loop.nodes
+    batch = lesson.batches.batch // devices
+    learner = Learner(fabric, lesson.graph, plan.config, batch=batch, pretrained=bool(state.pretrained))
+    state.micro_batch = min(plan.config.loop.micro_batch or batch, batch)
     began, loss = 0.0, torch.zeros(())
     for step in range(STEPS):
         loss, _ = learner.gradients(lesson.batches, state, 1.0)
@@ -59,10 +62,10 @@ def _try_stage(fabric: Fabric, plan: Plan, index: int, folder: Path) -> Trial:
         state.step += 1
         began = began or time.perf_counter()
     value = float(loss)  # waits for the device
-    speed = batch * (STEPS - 1) / (time.perf_counter() - began)
+    speed = devices * batch * (STEPS - 1) / (time.perf_counter() - began)
     shares = [stage.share for stage in plan.config.stages.values()]
     budget = (plan.config.loop.minutes or 0.0) * shares[index] / sum(shares)
-    minutes = budget or lesson.steps * batch / speed / 60
+    minutes = budget or lesson.steps * lesson.batches.batch / speed / 60
     return Trial(lesson.name, value, speed, _memory(fabric), state.micro_batch, minutes)
 
 
@@ -70,5 +73,4 @@ def _memory(fabric: Fabric) -> int:
     """The most that was held, bytes."""
     if fabric.device.type == "cuda":
         return torch.cuda.max_memory_reserved(fabric.device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return host_peak()

@@ -63,6 +63,8 @@ def configured(
             near = difflib.get_close_matches(name, PLACES, 1)
             fix = f"did you mean {near[0]}?" if near else f"choose from {', '.join(PLACES)}"
             raise SpecError(f"no setting is named {name!r}", fix=fix)
+        if name == "steps" and value is not None:
+            content.get("loop", {}).pop("minutes", None)
         if value is not None:
             _enter(content, PLACES[name], _part(value) if name == "backbone" else value)
     return make_config(_anchored(content, Path.cwd()))
