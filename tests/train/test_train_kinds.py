@@ -299,6 +299,54 @@ def test_a_tracker_that_is_missing_is_one_clear_line(one, tmp_path, monkeypatch)
     assert (tmp_path / "m/model.yaml").read_text() == "an older model"
 
 
+SETTINGS = {
+    "optimiser": {
+        "rate": 0.001,
+        "weight_decay": 0.5,
+        "warm_up": 0.5,
+        "final": 0.9,
+        "clip": 1e-3,
+        "average": 0.5,
+    },
+    "augmentation": {
+        "rotation": 5,
+        "zoom": (1.0, 1.1),
+        "shift": 0.0,
+        "bend": 0.0,
+        "flip": True,
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "gamma": 0.0,
+        "noise": 0.0,
+        "blur": 0.0,
+        "erase": 0.0,
+    },
+    "every_stage": {"scale": 0.5, "batch": 2, "channels": 1, "window": (32, 32)},
+    "data": {"validation": 0.4},
+    "loop": {"seed": 7, "freeze_norm": True, "precision": "bf16"},
+}
+
+
+@pytest.fixture(scope="module")
+def plainly(one, tmp_path_factory):
+    out = tmp_path_factory.mktemp("plainly") / "m"
+    ethopose.train(one, out, config=tiny())
+    return weights(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "key"), [(place, key) for place, keys in SETTINGS.items() for key in keys]
+)
+def test_every_setting_changes_what_is_learned(place, key, one, plainly, tmp_path):
+    ethopose.train(one, tmp_path / "m", config=tiny(**{place: {key: SETTINGS[place][key]}}))
+    learned = weights(tmp_path / "m")
+    assert any(
+        learned[name].shape != tensor.shape or not torch.equal(learned[name], tensor)
+        for name, tensor in plainly.items()
+    )
+
+
 def test_no_gain_ends_a_training_early(one, tmp_path):
     ethopose.train(one, tmp_path / "donor", config=tiny(every_stage={"steps": 80}, loop={"patience": None}))
     how = {
