@@ -96,7 +96,8 @@ def test_a_keypoint_is_where_the_augmented_picture_shows_it(way, seed, window, a
     for step in range(2):
         chance = draw(how, len(xy), (seed, step))
         error, _ = errors(made(step, slice(0, len(xy)), 1.0), chance.flip)
-        assert (error < (0.35 if bend else 0.1)).all(), error
+        # a bent spot's middle is not where the bend takes its centre, the less so the more it is enlarged
+        assert (error < (0.35 * max(way["zoom"]) if bend else 0.1)).all(), error
 
 
 def test_most_spots_are_measured_and_mirrors_do_happen():
