@@ -42,10 +42,10 @@ def part_of(manifest: store.Manifest, done: int) -> tuple[store.FrameTable, Pose
 
 def make(path: Path, manifest: store.Manifest = MANIFEST, *, overwrite: bool = False) -> store.Result:
     """Write the whole result, or the rest of one."""
-    writer = store.start(path, manifest, overwrite=overwrite)
-    while not writer.finished and writer.done < manifest.n_frames:
-        writer.write_part(*part_of(manifest, writer.done))
-    return writer.finish({"seconds": 2.5})
+    with store.start(path, manifest, overwrite=overwrite) as writer:
+        while not writer.finished and (missing := writer.manifest.missing()):
+            writer.write_part(*part_of(manifest, missing[0][0]))
+        return writer.finish({"seconds": 2.5})
 
 
 def files(path: Path) -> dict[str, bytes]:

@@ -76,19 +76,19 @@ def test_an_overwriting_run_killed_at_any_operation_never_shows_a_mixture(tmp_pa
 
 def test_a_full_disk_is_said_and_the_same_writer_can_go_on(tmp_path, use_disk):
     make(tmp_path / "once")
-    writer = store.start(tmp_path / "r", MANIFEST)
-    before = files(tmp_path / "r")
-    for step in range(1, 15):
-        use_disk(Disk(step, OSError(errno.ENOSPC, "No space left on device")))
-        with pytest.raises(ResultError, match=r"No space left.*fix: free some space"):
-            writer.write_part(*part_of(MANIFEST, 0))
-        assert writer.done == 0
-        assert not [name for name in files(tmp_path / "r") if atomic.TEMPORARY in name]
-        assert files(tmp_path / "r")["manifest.json"] == before["manifest.json"]
-    use_disk(atomic.Disk())
-    while writer.done < MANIFEST.n_frames:
-        writer.write_part(*part_of(MANIFEST, writer.done))
-    writer.finish({"seconds": 2.5})
+    with store.start(tmp_path / "r", MANIFEST) as writer:
+        before = files(tmp_path / "r")
+        for step in range(1, 15):
+            use_disk(Disk(step, OSError(errno.ENOSPC, "No space left on device")))
+            with pytest.raises(ResultError, match=r"No space left.*fix: free some space"):
+                writer.write_part(*part_of(MANIFEST, 0))
+            assert writer.done == 0
+            assert not [name for name in files(tmp_path / "r") if atomic.TEMPORARY in name]
+            assert files(tmp_path / "r")["manifest.json"] == before["manifest.json"]
+        use_disk(atomic.Disk())
+        while writer.done < MANIFEST.n_frames:
+            writer.write_part(*part_of(MANIFEST, writer.done))
+        writer.finish({"seconds": 2.5})
     assert files(tmp_path / "r") == files(tmp_path / "once")
 
 
@@ -132,15 +132,15 @@ def test_a_damaged_part_is_named(tmp_path, folder, damage):
 
 
 @pytest.mark.parametrize("folder", ["poses", "frames"])
-def test_a_part_cut_short_is_made_anew_with_all_after_it(tmp_path, folder):
+def test_a_part_cut_short_is_made_anew_alone(tmp_path, folder):
     make(tmp_path / "once")
     result = make(tmp_path / "r")
     path = result.path / folder / "00000011.parquet"
     path.write_bytes(path.read_bytes()[:-1])
-    writer = store.start(tmp_path / "r", MANIFEST)
-    assert writer.done == 8
-    assert not writer.finished
-    assert is_a_beginning(store.read(tmp_path / "r"), MANIFEST)
+    with store.start(tmp_path / "r", MANIFEST) as writer:
+        assert writer.manifest.missing() == ((8, 16),)
+        assert not writer.finished
+        assert writer.done == MANIFEST.n_frames - 8
     make(tmp_path / "r")
     assert files(tmp_path / "r") == files(tmp_path / "once")
 

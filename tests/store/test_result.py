@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_result import MANIFEST, SKELETON, files, make, part_of
 
@@ -100,9 +100,10 @@ def test_a_result_without_animals_is_true_and_readable(tmp_path):
 
 
 def test_starting_again_continues_after_the_last_part(tmp_path):
-    writer = store.start(tmp_path / "r", MANIFEST)
-    writer.write_part(*part_of(MANIFEST, 0))
-    assert store.start(tmp_path / "r", MANIFEST).done == 8
+    with store.start(tmp_path / "r", MANIFEST) as writer:
+        writer.write_part(*part_of(MANIFEST, 0))
+    with store.start(tmp_path / "r", MANIFEST) as again:
+        assert again.done == 8
     make(tmp_path / "r")
     make(tmp_path / "once")
     assert files(tmp_path / "r") == files(tmp_path / "once")
@@ -160,7 +161,8 @@ def test_overwriting_a_finished_result_makes_it_anew(result):
 
 
 def test_overwriting_continues_its_own_unfinished_run(tmp_path):
-    store.start(tmp_path / "r", MANIFEST).write_part(*part_of(MANIFEST, 0))
+    with store.start(tmp_path / "r", MANIFEST) as writer:
+        writer.write_part(*part_of(MANIFEST, 0))
     assert store.start(tmp_path / "r", MANIFEST, overwrite=True).done == 8
 
 
@@ -192,6 +194,23 @@ def test_columns_that_a_step_adds_are_declared_and_come_back(tmp_path):
     assert writer.finish().to_pandas().columns[-1] == "nose.var_x"
 
 
+@settings(deadline=None)  # disks take their time
+@given(order=st.permutations(range(4)), kept=st.integers(0, 4))
+def test_parts_may_be_written_in_any_order(tmp_path_factory, order, kept):
+    """Also by another process than the one that enters them, and after a stop at any moment."""
+    folder = tmp_path_factory.mktemp("any")
+    with store.start(folder / "r", MANIFEST) as writer:
+        for part in order[:kept]:
+            record = store.store_part(folder / "r", writer.manifest, *part_of(MANIFEST, 8 * part))
+            writer.enter([record])
+        missing = {position for run in writer.manifest.missing() for position in range(*run)}
+        assert missing == {p for part in order[kept:] for p in range(8 * part, min(8 * part + 8, 30))}
+        firsts = [part.first for part in store.read(folder / "r").manifest.parts]
+        assert firsts == sorted(firsts)
+    make(folder / "r")
+    assert files(folder / "r") == files(make(folder / "once").path)
+
+
 def test_track_names_may_be_told_at_the_end(tmp_path):
     writer = store.start(tmp_path / "r", MANIFEST.model_copy(update={"frames": ((3, 3),)}))
     writer.write_part(*part_of(writer.manifest, 0))
@@ -202,8 +221,9 @@ def test_track_names_may_be_told_at_the_end(tmp_path):
 def test_parts_out_of_place_are_refused(tmp_path):
     writer = store.start(tmp_path / "r", MANIFEST)
     frames, poses = part_of(MANIFEST, 0)
-    with pytest.raises(DataError, match="3 to 10"):
-        writer.write_part(*part_of(MANIFEST, 8))
+    later, _ = part_of(MANIFEST, 9)
+    with pytest.raises(DataError, match=r"frames 20 to 27 are not a part of 8 selected ones"):
+        writer.write_part(later, poses)
     with pytest.raises(DataError, match="numbers of animals"):
         writer.write_part(frames, poses[1:])
     with pytest.raises(DataError, match="skeleton"):

@@ -8,7 +8,10 @@ EthoposeError
 ├── FormatError      a file that is not what its name says
 ├── SpecError        a configuration with a wrong or unknown key
 ├── ResultError      a result folder that cannot be used as asked
+│   ├── BusyError
+│   └── DiskFullError
 └── InferenceError   the network could not be run
+    └── MemoryFullError
 """
 
 from enum import IntEnum
@@ -58,8 +61,20 @@ class ResultError(EthoposeError):
     """A result folder that cannot be used as asked."""
 
 
+class BusyError(ResultError):
+    """Another run is at work on the result."""
+
+
+class DiskFullError(ResultError):
+    """There is no room left: nothing more can be stored, what is stored is whole."""
+
+
 class InferenceError(EthoposeError):
     """The network could not be run."""
+
+
+class MemoryFullError(InferenceError):
+    """The device has no memory left for a batch."""
 
 
 class ExitCode(IntEnum):

@@ -1,7 +1,9 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
 from ethopose.store.atomic import make_folder, replacing, replacing_path
+from ethopose.store.claims import is_claimed
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export
+from ethopose.store.parts import store_part
 from ethopose.store.result import SUFFIX, Part, Result, is_result, read
 from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable
 from ethopose.store.writer import Writer, start
@@ -18,6 +20,7 @@ __all__ = [
     "PartRecord",
     "Result",
     "Writer",
+    "is_claimed",
     "is_result",
     "make_folder",
     "note_export",
@@ -25,4 +28,5 @@ __all__ = [
     "replacing",
     "replacing_path",
     "start",
+    "store_part",
 ]

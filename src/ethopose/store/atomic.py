@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ethopose.core import ResultError
+from ethopose.core import DiskFullError, ResultError
 
 TEMPORARY = ".partial-"  # how the name of an unfinished file begins
 
@@ -97,8 +97,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        fix = _FIXES.get(error.errno or 0)
-        raise ResultError(f"cannot be written: {reason}", where=path, fix=fix) from error
+        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else ResultError
+        raise kind(f"cannot be written: {reason}", where=path, fix=_FIXES.get(error.errno or 0)) from error
 
 
 def make_folder(path: Path) -> None:

@@ -63,7 +63,7 @@ class Manifest(_Record):
     pixel_origin: coordinate of the centre of the top left pixel as the model counts: 0, or 0.5
         where it counts from the pixel's corner.
     convention: `faithful` to the model's own tool, or `corrected`.
-    parts: the parts that are there, in order of frames.
+    parts: the parts that are there, in order of frames; while it is written some between them may lack.
     exports: files of other formats written beside the result, by name, and their bytes; null while one
         is being written.
     """
@@ -107,6 +107,28 @@ class Manifest(_Record):
     def n_done(self) -> int:
         """How many of the selected frames are stored."""
         return sum(part.frames for part in self.parts)
+
+    def missing(self) -> tuple[tuple[int, int], ...]:
+        """Which of the selected frames are not stored, as runs of positions [start, stop) in the selection,
+        whole parts each."""
+        stored = {self.position(part.first): part.frames for part in self.parts}
+        runs: list[tuple[int, int]] = []
+        for start in range(0, self.n_frames, self.part_frames):
+            stop = min(start + self.part_frames, self.n_frames)
+            if stored.get(start) == stop - start:
+                continue
+            joins = bool(runs) and runs[-1][1] == start
+            runs[-1:] = [(runs[-1][0], stop)] if joins else [*runs[-1:], (start, stop)]
+        return tuple(runs)
+
+    def position(self, frame: int) -> int:
+        """Where a frame stands in the selection, counted from 0; -1 where it is not selected."""
+        before = 0
+        for first, last in self.frames:
+            if first <= frame <= last:
+                return before + frame - first
+            before += last - first + 1
+        return -1
 
     @property
     def extra_columns(self) -> tuple[str, ...]:

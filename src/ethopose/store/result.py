@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from ethopose.core import DataError, FormatError, Poses, Skeleton, join_poses
 from ethopose.store.manifest import NAME, Manifest, PartRecord, read_manifest
+from ethopose.store.parts import part_name
 from ethopose.store.tables import (
     FrameTable,
     decode,
@@ -163,11 +164,6 @@ class Result:
         except DataError as error:
             raise FormatError(error.what, where=self.path / "poses" / part_name(record.first)) from error
         return Part(self._frames(record), poses, extra)
-
-
-def part_name(first: int) -> str:
-    """The file name of the part that begins with this frame."""
-    return f"{first:08d}.parquet"
 
 
 def is_result(path: Path) -> bool:

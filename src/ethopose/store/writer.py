@@ -1,32 +1,49 @@
-"""Write a result part by part; a killed run continues after its last part."""
+"""Write a result part by part, in any order; a killed run makes the parts that are missing."""
 
-import zlib
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from pathlib import Path
+from types import TracebackType
 
-import numpy as np
-from jaxtyping import Float32
 from pydantic import JsonValue
 
-from ethopose.core import DataError, FormatError, Poses, ResultError
-from ethopose.store.atomic import TEMPORARY, make_folder, remove, replacing
+from ethopose.core import FormatError, Poses, ResultError
+from ethopose.store.atomic import TEMPORARY, make_folder, remove
+from ethopose.store.claims import NAME, Claim, claim
 from ethopose.store.manifest import Manifest, PartRecord, differences, read_manifest, write_manifest
-from ethopose.store.result import Result, is_result, part_name
-from ethopose.store.tables import FrameTable, encode, frames_table, poses_table
+from ethopose.store.parts import Extra, is_whole, part_name, store_part
+from ethopose.store.result import Result, is_result
+from ethopose.store.tables import FrameTable
 
 _FOLDERS = ("poses", "frames", "features")
 
 
 class Writer:
-    """A result being written. `write_part` in order of frames, then `finish`; get one from `start`."""
+    """A result being written: `write_part` until none is missing, then `finish`. Get one from `start`.
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path, self.manifest = path, manifest
+    Until it is closed the result is its own, and other runs are refused.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, claim: Claim | None) -> None:
+        self.path, self.manifest, self._claim = path, manifest, claim
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the result, finished or not, to others."""
+        if self._claim is not None:
+            self._claim.release()
 
     @property
     def done(self) -> int:
-        """How many of the selected frames are stored: the position to go on from."""
+        """How many of the selected frames are stored."""
         return self.manifest.n_done
 
     @property
@@ -34,38 +51,19 @@ class Writer:
         """Whether the result was complete already; there is nothing to write then."""
         return self.manifest.state == "finished"
 
-    def write_part(
-        self,
-        frames: FrameTable,
-        poses: Poses,
-        extra: Mapping[str, Float32[np.ndarray, "instance"]] | None = None,
-    ) -> None:
-        """Store the next selected frames; once this returns they survive a kill and a power cut.
+    def write_part(self, frames: FrameTable, poses: Poses, extra: Extra | None = None) -> None:
+        """Store a part (`store_part`) and enter it; if this fails the result is as it was before."""
+        self.enter([store_part(self.path, self.manifest, frames, poses, extra)])
 
-        A part holds `part_frames` frames, the last what is left. `extra` holds the columns that the
-        manifest declares beyond the usual ones. If this fails the result is as it was before.
+    def enter(self, records: Sequence[PartRecord]) -> None:
+        """Enter parts whose files are there.
 
         Raises:
-            DataError: these are not the frames that come next, or poses and frames contradict each other.
             ResultError: the disk is full, or another run writes this result.
         """
-        extra = extra or {}
-        self._check(frames, poses, extra)
-        name = part_name(int(frames.frame[0]))
-        encoded = {"poses": encode(poses_table(poses, extra)), "frames": encode(frames_table(frames))}
-        for folder, content in encoded.items():
-            with replacing(self.path / folder / name) as file:
-                file.write(content)
-        part = PartRecord(
-            first=int(frames.frame[0]),
-            frames=len(frames),
-            animals=len(poses),
-            poses_bytes=len(encoded["poses"]),
-            poses_crc32=zlib.crc32(encoded["poses"]),
-            frames_bytes=len(encoded["frames"]),
-            frames_crc32=zlib.crc32(encoded["frames"]),
-        )
-        self._replace(self.manifest.model_copy(update={"parts": (*self.manifest.parts, part)}))
+        parts = {part.first: part for part in (*self.manifest.parts, *records)}
+        ordered = tuple(parts[first] for first in sorted(parts))
+        self._replace(self.manifest.model_copy(update={"parts": ordered}))
 
     def finish(
         self, provenance: Mapping[str, JsonValue] | None = None, *, tracks: Sequence[str] | None = None
@@ -90,29 +88,12 @@ class Writer:
         return Result(self.path, self.manifest)
 
     def _replace(self, manifest: Manifest) -> None:
+        if self._claim is not None:
+            self._claim.check()
         if read_manifest(self.path).parts != self.manifest.parts:
             raise ResultError("another run writes this result", where=self.path, fix="let one of them finish")
         write_manifest(self.path, manifest)
         self.manifest = manifest
-
-    def _check(self, frames: FrameTable, poses: Poses, extra: Mapping[str, np.ndarray]) -> None:
-        expected = self.manifest.selected(self.done, self.done + self.manifest.part_frames)
-        if not len(expected) or not np.array_equal(frames.frame, expected):
-            wanted = f"{expected[0]} to {expected[-1]}" if len(expected) else "none"
-            raise DataError(
-                f"not the frames of the next part ({len(expected)} frames: {wanted})", where=self.path
-            )
-        if poses.skeleton != self.manifest.skeleton:
-            raise DataError("the poses have another skeleton than the result", where=self.path)
-        rows = np.searchsorted(frames.frame, poses.frame)
-        known = np.isin(poses.frame, frames.frame).all()
-        if not known or not np.array_equal(np.bincount(rows, minlength=len(frames)), frames.animals):
-            raise DataError("poses and frames tell different numbers of animals", where=self.path)
-        if set(extra) != set(self.manifest.extra_columns) or any(
-            len(v) != len(poses) for v in extra.values()
-        ):
-            declared = ", ".join(self.manifest.extra_columns) or "none"
-            raise DataError(f"extra columns are not those declared ({declared})", where=self.path)
 
 
 def start(path: Path | str, manifest: Manifest, *, overwrite: bool = False) -> Writer:
@@ -127,21 +108,31 @@ def start(path: Path | str, manifest: Manifest, *, overwrite: bool = False) -> W
         FormatError: the folder's manifest is damaged or of another version (and not `overwrite`).
     """
     path = Path(path)
-    if path.exists() and not is_result(path) and not _is_vacant(path):
-        raise ResultError("there is something here that is not a result", where=path, fix="choose another -o")
     manifest = manifest.model_copy(update={"parts": (), "state": "running"})
+    kept = _kept(path, manifest, overwrite=overwrite)
+    if kept.state == "finished":
+        return Writer(path, kept, None)
+    make_folder(path)
+    mine = claim(path)
+    try:
+        kept = _kept(path, manifest, overwrite=overwrite)  # others may have worked on it until now
+        write_manifest(path, kept)
+        _sweep(path, kept)
+        for folder in ("poses", "frames"):
+            make_folder(path / folder)
+    except BaseException:
+        mine.release()
+        raise
+    return Writer(path, kept, mine)
+
+
+def _kept(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
+    """The manifest to go on with."""
     if is_result(path):
-        kept = _continued(path, manifest, overwrite=overwrite)
-        if kept.state == "finished":
-            return Writer(path, kept)
-        manifest = kept
-    else:
-        make_folder(path)
-    write_manifest(path, manifest)
-    _sweep(path, manifest)
-    for folder in ("poses", "frames"):
-        make_folder(path / folder)
-    return Writer(path, manifest)
+        return _continued(path, asked, overwrite=overwrite)
+    if path.exists() and not _is_vacant(path):
+        raise ResultError("there is something here that is not a result", where=path, fix="choose another -o")
+    return asked
 
 
 def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
@@ -160,26 +151,16 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
         raise ResultError(what, where=path, fix="--overwrite replaces it, -o writes elsewhere")
     if different:
         return asked
-    whole = _whole_parts(path, old)
+    whole = tuple(part for part in old.parts if is_whole(path, part))
     if old.state == "finished" and len(whole) == len(old.parts):
         return old
     provenance = {**old.provenance, **asked.provenance}
     return asked.model_copy(update={"parts": whole, "provenance": provenance})
 
 
-def _whole_parts(path: Path, manifest: Manifest) -> tuple[PartRecord, ...]:
-    """The parts up to the first whose files are not as the manifest says; later ones are made anew."""
-
-    def is_whole(part: PartRecord) -> bool:
-        sizes = {"poses": part.poses_bytes, "frames": part.frames_bytes}
-        files = {path / folder / part_name(part.first): size for folder, size in sizes.items()}
-        return all(file.is_file() and file.stat().st_size == size for file, size in files.items())
-
-    return tuple(takewhile(is_whole, manifest.parts))
-
-
 def _is_vacant(path: Path) -> bool:
-    return path.is_dir() and all(entry.name.startswith(TEMPORARY) for entry in path.iterdir())
+    ours = (TEMPORARY, NAME)
+    return path.is_dir() and all(entry.name.startswith(ours) for entry in path.iterdir())
 
 
 def _sweep(path: Path, manifest: Manifest) -> None:
