@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ethopose.media.packets import PacketIndex, open_stream, packets
+from ethopose.media.video import Caution
 
 NEAR = 64  # packets that are cheaper to read past than to seek over
 
@@ -19,8 +20,8 @@ NEAR = 64  # packets that are cheaper to read past than to seek over
 class Decoder:
     """Where reading stands in a container: the packet that comes next, and frames that came out early."""
 
-    def __init__(self, path: Path, index: PacketIndex, threads: int) -> None:
-        self._path, self._index, self._threads = path, index, threads
+    def __init__(self, path: Path, index: PacketIndex, threads: int, caution: Caution) -> None:
+        self._path, self._index, self._threads, self._caution = path, index, threads, caution
         self._count = 0  # frames that came out, where the index must be counted
         self._ready: deque[tuple[int, av.VideoFrame]] = deque()
         self._open()
@@ -64,6 +65,8 @@ class Decoder:
         if packet is not None:
             packet.pts = int(self._index.rank[self._next])
             self._next += 1
+            if not self._caution.lets(self._next - 1):
+                return []
         try:
             return self._stream.codec_context.decode(packet)
         except av.error.FFmpegError:  # this packet's frame will not come; its status tells

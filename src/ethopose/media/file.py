@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int64, UInt8
 from ethopose.core import VideoError
 from ethopose.media.decoder import Decoder
 from ethopose.media.packets import TRANSCODE, index_packets, open_stream
-from ethopose.media.video import OK, UNDECODABLE, Block, make_fingerprint, wanted_frames
+from ethopose.media.video import OK, UNDECODABLE, Block, Caution, make_fingerprint, wanted_frames
 
 
 class VideoFile:
@@ -27,8 +27,8 @@ class VideoFile:
     gray: bool
     shape: tuple[int, int, int]
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        self.path, self._threads = path, threads
+    def __init__(self, path: Path, threads: int = 1, caution: Caution | None = None) -> None:
+        self.path, self._threads, self._caution = path, threads, caution or Caution()
         self._index = index_packets(path)
         self.time: Float64[np.ndarray, "frame"] = self._index.time
         first = self._first_image()
@@ -55,7 +55,7 @@ class VideoFile:
 
     def _blocks(self, wanted: Int64[np.ndarray, "wanted"], size: int, channels: int) -> Iterator[Block]:
         reformatter = VideoReformatter()  # keeps swscale's tables from frame to frame
-        with closing(Decoder(self.path, self._index, self._threads)) as decoder:
+        with closing(Decoder(self.path, self._index, self._threads, self._caution)) as decoder:
             images = decoder.pick(wanted)
             for start in range(0, len(wanted), size):
                 part = wanted[start : start + size]
@@ -69,7 +69,7 @@ class VideoFile:
                 yield Block(part, pixels, status)
 
     def _first_image(self) -> av.VideoFrame:
-        with closing(Decoder(self.path, self._index, threads=1)) as decoder:
+        with closing(Decoder(self.path, self._index, 1, self._caution)) as decoder:
             for image in decoder.pick(np.arange(len(self))):
                 if image is not None:
                     return image

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from ethopose.core import VideoError
-from ethopose.media.video import OK, UNDECODABLE, Block, make_fingerprint, wanted_frames
+from ethopose.media.video import OK, UNDECODABLE, Block, Caution, make_fingerprint, wanted_frames
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
@@ -23,14 +23,14 @@ class ImageFolder:
 
     fps = 1.0
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, caution: Caution | None = None) -> None:
+        self.path, self._caution = path, caution or Caution()
         images = (file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
         self.files = sorted((file for file in images if not file.name.startswith(".")), key=_natural)
         if not self.files:
             raise VideoError("the folder holds no images", where=path, fix=f"images end in {IMAGE_SUFFIXES}")
         self.time: Float64[np.ndarray, "frame"] = np.arange(len(self.files), dtype=np.float64)
-        first = next((image for image in map(read_image, self.files) if image is not None), None)
+        first = next((image for image in map(self._read, range(len(self.files))) if image is not None), None)
         if first is None:
             raise VideoError("none of the images can be read", where=path, fix="copy them again")
         self.shape = (first.shape[0], first.shape[1], 3)
@@ -43,6 +43,9 @@ class ImageFolder:
         """What tells this video from another."""
         return make_fingerprint(self, self.files)
 
+    def _read(self, number: int) -> UInt8[np.ndarray, "height width 3"] | None:
+        return read_image(self.files[number]) if self._caution.lets(number) else None
+
     def blocks(
         self, frames: Int64[np.ndarray, "wanted"] | None, size: int, *, gray: bool = False
     ) -> Iterator[Block]:
@@ -53,7 +56,7 @@ class ImageFolder:
         rows: list[tuple[int, np.ndarray, int]] = []
         shape = (*self.shape[:2], channels)
         for place, frame in enumerate(wanted):
-            image = read_image(self.files[frame])
+            image = self._read(int(frame))
             pixels = np.zeros(shape, np.uint8) if image is None else image[..., :channels]
             if rows and (place % size == 0 or pixels.shape != shape):
                 yield _block(rows)

@@ -80,6 +80,22 @@ def packets(container: av.container.InputContainer, stream: av.VideoStream) -> I
             continue
 
 
+def announced_frames(path: Path) -> int:
+    """How many frames a container tells of. Raises VideoError where nothing of its beginning decodes."""
+    container, stream = open_stream(path)
+    with container:
+        try:
+            first = next(container.decode(stream), None)
+        except av.error.FFmpegError as error:
+            raise VideoError(
+                f"its first frames do not decode ({_reason(error)})", where=path, fix=TRANSCODE
+            ) from error
+        if first is None:
+            raise VideoError("it holds no frames", where=path, fix="record or copy it again")
+        seconds = (container.duration or 0) / 1e6
+        return stream.frames or round(seconds * float(stream.average_rate or 25))
+
+
 def index_packets(path: Path) -> PacketIndex:
     """Read every packet of a video, decoding none. Raises VideoError where there are no frames."""
     container, stream = open_stream(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,31 @@ from jaxtyping import Float64, Int64, UInt8
 from ethopose.core import VideoError
 
 OK, UNDECODABLE = 0, 1
+MOST_PACKETS = 1 << 32  # of a file; tells those of a recording's segments apart
 EDGE_BYTES = 1 << 20  # enough to tell recordings apart without reading them whole
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """How to read a video that ended the process before: what not to give to the decoder, and who is told
+    of each packet (or image file) before the decoder gets it, by its place in the file."""
+
+    avoid: frozenset[int] = frozenset()  # their frames are UNDECODABLE
+    told: Callable[[int], None] | None = None
+
+    def within(self, segment: int) -> Caution:
+        """The same for a segment of a recording, whose packets count from here on in the recording's."""
+        begin, told = segment * MOST_PACKETS, self.told
+        avoid = frozenset(packet - begin for packet in self.avoid if 0 <= packet - begin < MOST_PACKETS)
+        return Caution(avoid, None if told is None else lambda packet: told(begin + packet))
+
+    def lets(self, packet: int) -> bool:
+        """Tell of a packet; whether it may be decoded."""
+        if packet in self.avoid:
+            return False
+        if self.told is not None:
+            self.told(packet)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
