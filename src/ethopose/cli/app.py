@@ -14,9 +14,9 @@ from typing import Annotated, NoReturn
 import typer
 from typer import Option
 
-from ethopose.cli import convert, demo, doctor, evaluate, info, models, predict, render, train
+from ethopose.cli import convert, demo, doctor, evaluate, info, models, predict, render, run, train
 from ethopose.cli.screen import Screen, start_logging
-from ethopose.core import EthoposeError, ExitCode, UsageError
+from ethopose.core import DiskFullError, EthoposeError, ExitCode, UsageError
 
 app = typer.Typer(
     name="ethopose",
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, predict, render, convert, info, models, doctor):
+for command in (demo, train, evaluate, predict, run, render, convert, info, models, doctor):
     command.add_to(app)
 
 FLAGS = ("--debug", "--json", "--verbose", "--quiet", "--version")
@@ -106,7 +106,8 @@ def _way_on(words: list[str]) -> str:
 def _complain(screen: Screen, error: Exception) -> int:
     if isinstance(error, EthoposeError):
         screen.complain(error)
-        return ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED
+        codes = {UsageError: ExitCode.USAGE, DiskFullError: ExitCode.STOPPED}
+        return codes.get(type(error), ExitCode.FAILED)
     message = getattr(error, "format_message", None)  # of typer's own errors: a wrong option or value
     if callable(message):
         screen.complain(UsageError(message().rstrip("."), fix="ethopose COMMAND --help"))

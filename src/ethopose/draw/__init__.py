@@ -3,7 +3,7 @@
 from ethopose.draw.labelled import render_video
 from ethopose.draw.marks import marks
 from ethopose.draw.overlay import PALETTE, Style, overlay
-from ethopose.draw.result import Pictures, render
+from ethopose.draw.result import Pictures, pictures_of, render
 from ethopose.draw.sheet import contact_sheet, page, write_png
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "marks",
     "overlay",
     "page",
+    "pictures_of",
     "render",
     "render_video",
     "write_png",

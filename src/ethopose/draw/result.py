@@ -9,7 +9,7 @@ from pathlib import Path
 from ethopose.core import ResultError, VideoError
 from ethopose.draw.labelled import render_video
 from ethopose.draw.sheet import contact_sheet
-from ethopose.media import LABELLED, Video, open_video
+from ethopose.media import LABELLED, Caution, Video, open_recording
 from ethopose.store import SUFFIX, Result, make_folder, read
 
 Progress = Callable[[int, int], None]  # (frames done, frames in all)
@@ -21,6 +21,12 @@ class Pictures:
 
     video: Path
     sheet: Path
+
+
+def pictures_of(result: Path) -> Pictures:
+    """The files that `render` writes beside a result."""
+    stem = result.name.removesuffix(SUFFIX)
+    return Pictures(result.with_name(f"{stem}{LABELLED}"), result.with_name(f"{stem}.sheet.png"))
 
 
 def render(
@@ -42,8 +48,8 @@ def render(
     """
     result = result if isinstance(result, Result) else read(result)
     folder = result.path.parent if out is None else Path(out)
-    stem = result.path.name.removesuffix(SUFFIX)
-    pictures = Pictures(folder / f"{stem}{LABELLED}", folder / f"{stem}.sheet.png")
+    place = folder / result.path.name
+    pictures = pictures_of(place)
     for path in (pictures.video, pictures.sheet):
         if path.exists() and not overwrite:
             raise ResultError(
@@ -64,17 +70,24 @@ def render(
     parts = (part.poses for part in result)
     render_video(parts, opened, pictures.video, frames=frames, names=result.tracks, progress=told)
     parts = (part.poses for part in result)
-    contact_sheet(parts, opened, pictures.sheet, title=stem, names=result.tracks)
+    contact_sheet(parts, opened, pictures.sheet, title=place.stem, names=result.tracks)
     return pictures
 
 
 def _video_of(result: Result, moved: Path | str | None) -> Video:
-    path = Path(moved) if moved is not None else Path(str(result.video["path"]))
-    if not path.exists():
-        raise VideoError(
-            "the result's video is not there", where=path, fix="tell where it lies: --video PATH"
-        )
-    opened = open_video(path)
+    segments = result.manifest.provenance.get("source_video_paths") if "segments" in result.video else None
+    sources = segments if moved is None and isinstance(segments, list) else [moved or result.video["path"]]
+    paths = [Path(str(source)) for source in sources]
+    for path in paths:
+        if not path.exists():
+            raise VideoError(
+                "the result's video is not there", where=path, fix="tell where it lies: --video PATH"
+            )
+    told = result.manifest.provenance.get("avoided_packets")
+    avoid = (
+        frozenset(packet for packet in told if isinstance(packet, int)) if isinstance(told, list) else None
+    )
+    opened = open_recording(paths, Caution(avoid or frozenset()))
     if opened.fingerprint()["sha256"] != result.video["sha256"]:
         raise VideoError(
             "not the video that the result was made from", where=path, fix="give that one: --video PATH"

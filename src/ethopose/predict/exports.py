@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ethopose.core import ResultError
@@ -12,7 +13,7 @@ from ethopose.store import Result, is_result, note_export, read
 Files = Mapping[Path, Format]
 
 
-def refuse_foreign(result: Path, files: Files) -> None:
+def refuse_foreign(result: Path, files: Iterable[Path]) -> None:
     """Make sure that no file in the way is anything but an export of the result there.
 
     Raises:
@@ -30,12 +31,19 @@ def refuse_foreign(result: Path, files: Files) -> None:
 
 def export(result: Result, files: Files) -> None:
     """Write the files that are not there yet; one that a kill left half done is made again."""
-    exports = result.manifest.exports
     for file, form in files.items():
-        if file.exists() and exports.get(file.name) is not None:
-            continue
+        make(result, [file], partial(form.write, result, file))
+
+
+def make(result: Result, files: Sequence[Path], write: Callable[[], object]) -> None:
+    """Write files beside the result, unless they are all there; they are listed, and so known again."""
+    exports = result.manifest.exports
+    if all(file.exists() and exports.get(file.name) is not None for file in files):
+        return
+    for file in files:
         note_export(result.path, file.name, None)
-        form.write(result, file)
+    write()
+    for file in files:
         note_export(result.path, file.name, file.stat().st_size)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ethopose.core import Poses
+from ethopose.core import MemoryFullError, Poses
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
@@ -16,6 +16,8 @@ from ethopose.models.preparation import Fitted, Images, crop, fit, to_pictures, 
 from ethopose.models.spec import Stage
 from ethopose.predict.profile import Profile
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
+
+log = logging.getLogger(__name__)
 
 CROPS_AT_ONCE = 4  # the batch of second stages; frames hold few animals, and a crop is small
 SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
@@ -101,20 +103,48 @@ class _Runner:
         self._compute = compute
         self._compiled: dict[Shape, CompiledStage] = {}
         self._lock = threading.Lock()
+        self._halvings = 0  # of the batch, for want of memory
 
     def found(self, pictures: Images, batch: int, profile: Profile) -> Arrays:
-        """What graph 2 finds in pictures, run by batches that are filled up with zeros."""
-        parts = []
-        for pieces in _batches(pictures, batch):
-            compiled = self._for((batch, *pictures.shape[1:]))
-            with profile.during("network"):
-                maps = compiled.network(_filled(pieces, batch))
-            with profile.during("decoding"):
-                found = compiled.decode(maps)
-                if np.any(_overflown(found, self.stage.peak_threshold, batch)):
-                    found = compiled.decode(maps, wide=True)
-            parts.append({name: array[: len(pieces)] for name, array in found.items()})
+        """What graph 2 finds in pictures, run by batches that are filled up with zeros.
+
+        Where memory ends batches become half as large and the work goes on from the same picture.
+
+        Raises:
+            MemoryFullError: not even one picture fits.
+        """
+        parts: list[Arrays] = []
+        done = 0
+        while done < len(pictures):
+            halvings = self._halvings
+            size = max(batch >> halvings, 1)
+            try:
+                parts.append(self._run(pictures[done : done + size], size, profile))
+            except MemoryFullError:
+                if size == 1:
+                    raise
+                self._halve(halvings)
+                continue
+            done += size
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _run(self, pieces: Images, batch: int, profile: Profile) -> Arrays:
+        compiled = self._for((batch, *pieces.shape[1:]))
+        with profile.during("network"):
+            maps = compiled.network(_filled(pieces, batch))
+        with profile.during("decoding"):
+            found = compiled.decode(maps)
+            if np.any(_overflown(found, self.stage.peak_threshold, batch)):
+                found = compiled.decode(maps, wide=True)
+        return {name: array[: len(pieces)] for name, array in found.items()}
+
+    def _halve(self, known: int) -> None:
+        """Once for all threads that ran into it at the same size."""
+        with self._lock:
+            if self._halvings == known:
+                self._halvings += 1
+                self._compiled.clear()
+                log.warning("out of memory: going on with half as many frames at a time")
 
     def _for(self, shape: Shape) -> CompiledStage:
         with self._lock:
@@ -136,10 +166,6 @@ def _overflown(found: Arrays, threshold: float, pictures: int) -> np.ndarray:
         return np.zeros(pictures, bool)
     overflown: np.ndarray = np.any(found["next_value"] > threshold, axis=-1)
     return overflown
-
-
-def _batches(pictures: Images, size: int) -> Iterator[Images]:
-    return (pictures[start : start + size] for start in range(0, len(pictures), size))
 
 
 def _filled(pictures: Images, size: int) -> Images:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,9 +16,11 @@ from ethopose.runtime import Compute, cuda_version, gpu_names
 PACKAGES = ("ethopose", "sleap_io", "torch", "openvino", "numpy", "av")
 
 
-def at_start(model: Model, compute: Compute, video: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def at_start(
+    model: Model, compute: Compute, videos: Sequence[Path], settings: dict[str, Any]
+) -> dict[str, Any]:
     """Versions, machine, model and input of a run that begins now."""
-    source = str(video.absolute())
+    sources = [str(video.absolute()) for video in videos]
     return {
         "timestamp_start": _now(),
         "sleap_nn_version": None,  # of the training, where the family knows it
@@ -26,8 +29,8 @@ def at_start(model: Model, compute: Compute, video: Path, settings: dict[str, An
         "model_paths": [str(path) for path in model.paths],
         "model_type": model.spec.kind,
         "head_type": [part.name for stage in model.spec.stages for part in stage.network.heads],
-        "source_path": source,
-        "source_video_paths": [source],
+        "source_path": sources[0],
+        "source_video_paths": sources,
         **settings,
         "threads": compute.threads,
         "python_version": platform.python_version(),

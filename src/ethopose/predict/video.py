@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from ethopose.core import join_poses
+from ethopose.core import Poses, join_poses
 from ethopose.formats import Format
-from ethopose.media import Block, Video
+from ethopose.media import Block, JoinedVideo, Video
 from ethopose.predict import provenance
 from ethopose.predict.exports import export, refuse_foreign
 from ethopose.predict.names import exported_path
@@ -23,7 +23,7 @@ from ethopose.predict.pipeline import Behind, in_order, read_ahead
 from ethopose.predict.predictor import BlockPoses, Predictor
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Runs, select
-from ethopose.store import FrameTable, Manifest, ModelRecord, Result, Writer, read, start
+from ethopose.store import FrameTable, Manifest, ModelRecord, Result, read, start
 
 log = logging.getLogger(__name__)
 
@@ -54,62 +54,82 @@ def predict_video(
         ResultError: the place holds another result or file.
         VideoError, InferenceError: what was done until then is stored.
     """
-    manifest = _manifest(job, predictor)
+    manifest = make_manifest(job.video, predictor, job.batch, job.runs)
     files = {exported_path(job.path, form): form for form in job.formats}
     if not job.overwrite:
         refuse_foreign(job.path, files)
-    writer = start(job.path, manifest, overwrite=job.overwrite)
-    log.info("%s: %d of %d frames are there", job.path, writer.done, writer.manifest.n_frames)
-    if not writer.finished:
-        began = time.perf_counter()
-        _write_parts(job, predictor, writer, progress, profile)
-        writer.finish(provenance.at_end(time.perf_counter() - began))
-    result = read(job.path)
-    export(result, files)
+    with start(job.path, manifest, overwrite=job.overwrite) as writer:
+        log.info("%s: %d of %d frames are there", job.path, writer.done, manifest.n_frames)
+        if not writer.finished:
+            began = time.perf_counter()
+            parts = Parts(job.video, predictor, writer.manifest, writer.write_part)
+            parts.predict(writer.manifest.missing(), progress, profile)
+            writer.finish(provenance.at_end(time.perf_counter() - began))
+        result = read(job.path)
+        export(result, files)
     log.info("%s: finished, %d animals in %d frames", job.path, len(result), len(result.frames))
     return result, tuple(files)
 
 
-def _write_parts(
-    job: Job, predictor: Predictor, writer: Writer, progress: Progress, profile: Profile
-) -> None:
-    done, total = writer.done, writer.manifest.n_frames
-    progress(done, total)
-    frames = writer.manifest.selected(done, total)
-    blocks = read_ahead(_timed(job.video.blocks(frames, job.batch, gray=job.video.gray), profile))
-    founds = in_order(lambda block: predictor(block, job.batch, profile), blocks, PARALLEL)
-    left_out = 0
-    waiting: list[BlockPoses] = []
-    with Behind() as behind, closing(blocks), closing(founds):
-        for found in founds:
-            waiting.append(found)
-            profile.count(len(found.frame))
-            done += len(found.frame)
-            left_out += int(found.left_out.sum())
-            progress(done, total)
-            if done == total or done % writer.manifest.part_frames == 0:
-                behind.do(_storing(writer, waiting, job.video, profile))
-                waiting = []
-    if left_out:
-        log.warning(
-            "%s: %d frames have more peaks than are kept; the weakest were left out. "
-            "A higher --peak-threshold leaves fewer",
-            job.video.path,
-            left_out,
-        )
+Store = Callable[[FrameTable, Poses], None]
 
 
-def _storing(writer: Writer, founds: list[BlockPoses], video: Video, profile: Profile) -> Callable[[], None]:
-    def store() -> None:
-        with profile.during("writing"):
-            poses = join_poses([found.poses for found in founds], writer.manifest.skeleton)
-            frame = np.concatenate([found.frame for found in founds])
-            animals = np.searchsorted(poses.frame, frame, "right") - np.searchsorted(poses.frame, frame)
-            status = np.concatenate([found.status for found in founds])
-            log.debug("%s: storing frames %d to %d", writer.path, frame[0], frame[-1])
-            writer.write_part(FrameTable(frame, video.time[frame], status, animals.astype(np.int32)), poses)
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a video's result, as a model makes them; `store` is given each when it is whole."""
 
-    return store
+    video: Video
+    predictor: Predictor
+    manifest: Manifest
+    store: Store
+
+    def predict(self, runs: Sequence[tuple[int, int]], progress: Progress, profile: Profile) -> None:
+        """Make the parts of some runs of positions [start, stop) in the selection, whole parts each.
+
+        Raises:
+            VideoError, InferenceError: what was done until then is stored.
+        """
+        made, total = self.manifest, self.manifest.n_frames
+        done = total - sum(stop - start for start, stop in runs)
+        progress(done, total)
+        frames = np.concatenate([np.empty(0, np.int64), *(made.selected(*run) for run in runs)])
+        blocks = read_ahead(_timed(self.video.blocks(frames, made.batch, gray=self.video.gray), profile))
+        founds = in_order(lambda block: self.predictor(block, made.batch, profile), blocks, PARALLEL)
+        waiting: list[BlockPoses] = []
+        left_out = since = 0
+        with Behind() as behind, closing(blocks), closing(founds):
+            for found in founds:
+                waiting.append(found)
+                profile.count(len(found.frame))
+                done, since = done + len(found.frame), since + len(found.frame)
+                left_out += int(found.left_out.sum())
+                progress(done, total)
+                if since == made.part_frames or found.frame[-1] == frames[-1]:
+                    behind.do(self._storing(waiting, profile))
+                    waiting, since = [], 0
+        self._tell(left_out)
+
+    def _storing(self, founds: list[BlockPoses], profile: Profile) -> Callable[[], None]:
+        def store() -> None:
+            with profile.during("writing"):
+                poses = join_poses([found.poses for found in founds], self.manifest.skeleton)
+                frame = np.concatenate([found.frame for found in founds])
+                animals = np.searchsorted(poses.frame, frame, "right") - np.searchsorted(poses.frame, frame)
+                status = np.concatenate([found.status for found in founds])
+                log.debug("%s: storing frames %d to %d", self.video.path, frame[0], frame[-1])
+                time = self.video.time[frame]
+                self.store(FrameTable(frame, time, status, animals.astype(np.int32)), poses)
+
+        return store
+
+    def _tell(self, left_out: int) -> None:
+        if left_out:
+            log.warning(
+                "%s: %d frames have more peaks than are kept; the weakest were left out. "
+                "A higher --peak-threshold leaves fewer",
+                self.video.path,
+                left_out,
+            )
 
 
 def _timed(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
@@ -121,19 +141,25 @@ def _timed(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
         yield block
 
 
-def _manifest(job: Job, predictor: Predictor) -> Manifest:
+def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | None) -> Manifest:
+    """What the result of a video is to be.
+
+    Raises:
+        UsageError: a frame is asked for that the video has not.
+    """
     model, compute = predictor.model, predictor.compute
+    sources = [each.path for each in (video.segments if isinstance(video, JoinedVideo) else (video,))]
     settings: dict[str, JsonValue] = {
         "peak_threshold": predictor.threshold,
         "max_instances": predictor.limit,
         "runtime": compute.runtime,
         "precision": compute.precision,
-        "device": compute.device,
+        "device": compute.device.split(":")[0],  # any GPU of a kind will do
     }
-    told = {**settings, "batch_size": job.batch}
+    more = {"device": compute.device, "batch_size": batch}
     return Manifest(
         skeleton=model.spec.skeleton,
-        video={**job.video.fingerprint(), "channels": 1 if job.video.gray else 3},
+        video={**video.fingerprint(), "channels": 1 if video.gray else 3},
         model=ModelRecord(
             name=model.spec.name,
             digest=model.digest,
@@ -141,9 +167,9 @@ def _manifest(job: Job, predictor: Predictor) -> Manifest:
             paths=tuple(str(path) for path in model.paths),
         ),
         settings=settings,
-        provenance=provenance.at_start(model, compute, job.video.path, told),
-        frames=select(job.runs, len(job.video)),
-        part_frames=math.ceil(PART_FRAMES / job.batch) * job.batch,
-        batch=job.batch,
+        provenance=provenance.at_start(model, compute, sources, {**settings, **more}),
+        frames=select(runs, len(video)),
+        part_frames=math.ceil(PART_FRAMES / batch) * batch,
+        batch=batch,
         pixel_origin=model.spec.pixel_origin,
     )

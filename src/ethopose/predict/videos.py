@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from ethopose.core import EthoposeError, UsageError
+from ethopose.core import DiskFullError, EthoposeError, UsageError
 from ethopose.families import Model, load
 from ethopose.media import find_videos, open_video
 from ethopose.predict.names import formats_named, result_path
@@ -53,7 +53,7 @@ def predict(videos: str | Path | Sequence[str | Path], model: ModelLike, **optio
 def predict_all(
     videos: Sequence[str | Path], model: ModelLike, options: Options, progress: Progress | None = None
 ) -> Report:
-    """Poses in videos, one after the other; a video that fails does not stop the rest."""
+    """Poses in videos, one after the other; one that fails does not stop the rest, a full disk does."""
     paths = find_videos(videos)
     formats_named(options.format, None)
     compute = resolve(options.compute)
@@ -68,7 +68,7 @@ def predict_all(
             told = partial(progress or _silent, path)
             report.results[path], report.files[path] = predict_video(job, predictor, told, report.profile)
         except EthoposeError as error:
-            if isinstance(error, UsageError) and len(places) == 1:
+            if isinstance(error, DiskFullError) or (isinstance(error, UsageError) and len(places) == 1):
                 raise
             report.failures[path] = error
     return report

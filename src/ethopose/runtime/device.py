@@ -51,8 +51,8 @@ def host_peak() -> int:
 
 def cuda_version() -> str | None:
     """The CUDA that torch was built for, where torch is loaded: it is not loaded for this."""
-    torch = sys.modules.get("torch")
-    return torch.version.cuda if torch else None
+    built = getattr(sys.modules.get("torch"), "version", None)  # which it lacks while it is being loaded
+    return built.cuda if built else None
 
 
 def gpu_names(device: str) -> list[str]:
@@ -62,6 +62,14 @@ def gpu_names(device: str) -> list[str]:
     import torch
 
     return [torch.cuda.get_device_name(device)]
+
+
+def free_gpu_memory() -> dict[str, int]:
+    """MB that are free on each GPU that torch can use, by device."""
+    import torch
+
+    gpus = range(torch.cuda.device_count())
+    return {f"cuda:{index}": torch.cuda.mem_get_info(index)[0] // 2**20 for index in gpus}
 
 
 def _device(asked: Compute) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from ethopose.core import InferenceError
+from ethopose.core import InferenceError, MemoryFullError
 from ethopose.models.build import DecodeGraph, build_trained, build_wide
 from ethopose.models.grouping import Arrays
 from ethopose.runtime.options import Compute
@@ -48,6 +48,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise InferenceError("the device is out of memory", fix="choose a smaller --batch-size") from error
+        torch.cuda.empty_cache()
+        raise MemoryFullError("the device is out of memory", fix="choose a smaller --batch-size") from error
     except RuntimeError as error:
         raise InferenceError(f"torch failed ({str(error).splitlines()[0]})") from error
