@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ethopose.families import Model, load
     from ethopose.formats import convert
     from ethopose.predict import Options, Report, predict
+    from ethopose.run import RunReport, run
     from ethopose.store import Result, read
     from ethopose.train import Dataset, Trained, labels, train
 
@@ -47,6 +48,7 @@ _HOMES = {
     "predict": "Options Report predict",
     "train": "Dataset Trained labels train",
     "evaluate": "Evaluation evaluate",
+    "run": "RunReport run",
     "about": "info",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -60,6 +62,7 @@ __all__ = [  # noqa: RUF022  by use: what one calls, what one gets, what can go 
     "predict",
     "read",
     "render",
+    "run",
     "train",
     "Dataset",
     "Evaluation",
@@ -69,6 +72,7 @@ __all__ = [  # noqa: RUF022  by use: what one calls, what one gets, what can go 
     "Poses",
     "Report",
     "Result",
+    "RunReport",
     "Skeleton",
     "Trained",
     "EthoposeError",

@@ -79,6 +79,6 @@ def result(clip: Path) -> store.Result:
     frame = manifest.selected(0, 10)
     status = np.array([0, 0, 0, 0, 1, 0, 2, 2, 0, 0], np.uint8)
     animals = np.array([np.sum(rows == number) for number in frame], np.int32)
-    writer = store.start(clip.with_name("clip.mp4.mice.ethopose"), manifest)
-    writer.write_part(store.FrameTable(frame, frame / 25, status, animals), poses)
-    return writer.finish({"timestamp_end": "2026-01-02T03:04:05+00:00"})
+    with store.start(clip.with_name("clip.mp4.mice.ethopose"), manifest) as writer:
+        writer.write_part(store.FrameTable(frame, frame / 25, status, animals), poses)
+        return writer.finish({"timestamp_end": "2026-01-02T03:04:05+00:00"})

@@ -32,13 +32,14 @@ def stored(path: Path, poses: Poses, video: Path, **manifest) -> store.Result:
         model=store.ModelRecord(name="mice", digest="d1", paths=manifest.pop("paths", ())),
         **{"frames": ((0, WORLD.frames - 1),), "part_frames": 16} | manifest,
     )
-    writer = store.start(path, made)
-    while writer.done < made.n_frames:
-        frame = made.selected(writer.done, writer.done + made.part_frames)
-        rows = poses[np.isin(poses.frame, frame)]
-        animals = np.array([(rows.frame == number).sum() for number in frame], np.int32)
-        writer.write_part(store.FrameTable(frame, frame / 30, np.zeros(len(frame), np.uint8), animals), rows)
-    return writer.finish({})
+    with store.start(path, made) as writer:
+        while writer.done < made.n_frames:
+            frame = made.selected(writer.done, writer.done + made.part_frames)
+            rows = poses[np.isin(poses.frame, frame)]
+            animals = np.array([(rows.frame == number).sum() for number in frame], np.int32)
+            status = np.zeros(len(frame), np.uint8)
+            writer.write_part(store.FrameTable(frame, frame / 30, status, animals), rows)
+        return writer.finish({})
 
 
 def shifted(poses: Poses, by=(3.0, 4.0)) -> Poses:

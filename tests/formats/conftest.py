@@ -27,13 +27,13 @@ def make_result(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., store
             }
         )
         folder: Path = tmp_path_factory.mktemp("result") / "r"
-        writer = store.start(folder, manifest)
-        while writer.done < manifest.n_frames:
-            numbers = manifest.selected(writer.done, writer.done + 4)
-            rows = poses[np.isin(poses.frame, numbers)]
-            animals = np.array([np.sum(rows.frame == number) for number in numbers], np.int32)
-            status = np.zeros(len(numbers), np.uint8)
-            writer.write_part(store.FrameTable(numbers, numbers / 30, status, animals), rows)
-        return writer.finish()
+        with store.start(folder, manifest) as writer:
+            while writer.done < manifest.n_frames:
+                numbers = manifest.selected(writer.done, writer.done + 4)
+                rows = poses[np.isin(poses.frame, numbers)]
+                animals = np.array([np.sum(rows.frame == number) for number in numbers], np.int32)
+                status = np.zeros(len(numbers), np.uint8)
+                writer.write_part(store.FrameTable(numbers, numbers / 30, status, animals), rows)
+            return writer.finish()
 
     return make

@@ -10,8 +10,8 @@ import pytest
 import ethopose
 
 NAMES = """
-convert evaluate info labels load predict read render train
-Dataset Evaluation Labels Model Options Poses Report Result Skeleton Trained
+convert evaluate info labels load predict read render run train
+Dataset Evaluation Labels Model Options Poses Report Result RunReport Skeleton Trained
 EthoposeError DataError FormatError InferenceError ModelError ResultError SpecError UsageError VideoError
 """
 

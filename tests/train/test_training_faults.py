@@ -256,7 +256,7 @@ def test_the_command_line_tells_a_full_disk_in_one_line(tmp_path, monkeypatch, e
     project = coco_project(tmp_path / "project", ONE)
     monkeypatch.setattr(atomic, "disk", Full(12))
     said = ethopose_says("train", project, "--config", config_file(tmp_path), "-o", tmp_path / "m")
-    assert said.code == 1
+    assert said.code == 75
     assert "No space left on device" in said.err.splitlines()[-1]
     assert "Traceback" not in said.err
 

@@ -8,6 +8,22 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from ethopose.cli.predicting import (
+    BatchSize,
+    Formats,
+    Frames,
+    MaxInstances,
+    Models,
+    Out,
+    Overwrite,
+    PeakThreshold,
+    Precision,
+    Profile,
+    Runtime,
+    Strict,
+    Threads,
+    TrustCode,
+)
 from ethopose.cli.screen import Screen
 
 
@@ -21,45 +37,21 @@ def predict(
     videos: Annotated[
         list[Path], Argument(help="Video files, folders of images, or folders of videos.", show_default=False)
     ],
-    model: Annotated[
-        list[Path],
-        Option("-m", "--model", help="A model folder; two for a top-down pair.", show_default=False),
-    ],
-    out: Annotated[
-        Path | None,
-        Option(
-            "-o",
-            "--out",
-            help="The result for one video, a folder for several; beside the videos if left out.",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None, Option("-b", "--batch-size", min=1, help="Frames that the network sees at a time.")
-    ] = None,
-    peak_threshold: Annotated[
-        float | None,
-        Option(min=0, max=1, help="Peaks below it are no keypoints; the model's own if left out."),
-    ] = None,
-    max_instances: Annotated[
-        int | None, Option("-n", "--max-instances", min=1, help="Animals a frame at most.")
-    ] = None,
-    frames: Annotated[
-        str | None, Option(help="Such as 0-100,200-300: counted from 0, ends included.")
-    ] = None,
+    model: Models,
+    out: Out = None,
+    batch_size: BatchSize = None,
+    peak_threshold: PeakThreshold = None,
+    max_instances: MaxInstances = None,
+    frames: Frames = None,
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    threads: Annotated[int | None, Option(min=1, help="CPU threads; one a core if left out.")] = None,
-    runtime: Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")] = None,
-    precision: Annotated[str, Option(help="Of the network: fp32, bf16, or auto.")] = "fp32",
-    format: Annotated[
-        list[str] | None,
-        Option(help="Also write: slp, csv, none; repeat for several. As the model's own tool if left out."),
-    ] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
-    trust_code: Annotated[
-        bool, Option("--trust-code", help="Run the code that the model folder brings; look at it first.")
-    ] = False,
-    strict: Annotated[bool, Option("--strict", help="Exit 3 for any frame that cannot be read.")] = False,
-    profile: Annotated[bool, Option("--profile", help="Print where the time went.")] = False,
+    threads: Threads = None,
+    runtime: Runtime = None,
+    precision: Precision = "fp32",
+    format: Formats = None,
+    overwrite: Overwrite = False,
+    trust_code: TrustCode = False,
+    strict: Strict = False,
+    profile: Profile = False,
 ) -> int:
     """Poses in videos. Run the same line again to go on where it stopped.
 

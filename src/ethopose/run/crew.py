@@ -1,0 +1,86 @@
+"""The workers of a run: hired, watched, replaced, and let go."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from ethopose.core import EthoposeError, InferenceError
+from ethopose.run.hands import Hand
+from ethopose.run.messages import Reply
+
+log = logging.getLogger(__name__)
+
+LISTEN = 0.2  # seconds
+UNBORN = 3  # workers in a row on a device that ended before they were ready: it is no use
+
+Hire = Callable[[str], Hand]  # a worker on a device
+
+
+class Crew:
+    """The hands of a run. `sink` is the file that they write to when they die."""
+
+    def __init__(self, hire: Hire, sink: Path) -> None:
+        self._hire, self._sink = hire, sink
+        self._unborn: Counter[str] = Counter()
+        self.hands: list[Hand] = []
+        self.cpu_only = True  # there is no GPU among the devices
+
+    def hire(self, devices: Sequence[str]) -> None:
+        """A worker on each."""
+        for device in devices:
+            self.hands.append(self._hire(device))
+        self.cpu_only = all(hand.device == "cpu" for hand in self.hands)
+
+    def dismiss(self) -> None:
+        """All go."""
+        while self.hands:
+            self.hands.pop().dismiss()
+
+    def replies(self) -> Iterator[tuple[Hand, Reply | None]]:
+        """What the hands say until now, waiting a moment; None from one that is gone."""
+        by_line = {hand.line: hand for hand in self.hands}
+        for line in wait(list(by_line), LISTEN):
+            hand = by_line[line]  # type: ignore[index]
+            try:
+                while hand in self.hands and hand.line.poll():
+                    reply = hand.hear()
+                    if hand.ready:
+                        self._unborn[hand.device] = 0
+                    yield hand, reply
+            except EOFError:
+                yield hand, None
+
+    def silent(self, seconds: float) -> list[Hand]:
+        """Those that are at work and made no progress for so long."""
+        now = time.monotonic()
+        return [hand for hand in self.hands if hand.watched and hand.busy and now - hand.sign > seconds]
+
+    def replace(self, hand: Hand) -> int | None:
+        """A new worker in the place of one that is gone, or is to go; gives what its process ended with.
+
+        Where workers on its device do not even get ready, nobody takes its place.
+
+        Raises:
+            InferenceError: and it was the last. What kept it from its model, where it told.
+        """
+        code = hand.dismiss()
+        self.hands.remove(hand)
+        if not hand.ready:
+            self._unborn[hand.device] += 1
+        again = hand.unfit is None and self._unborn[hand.device] < UNBORN
+        self.hire([hand.device] if again else [])
+        if again:
+            return code
+        why = hand.unfit or EthoposeError(
+            f"{UNBORN} workers on {hand.device} ended before they had loaded the model (exit {code})",
+            where=self._sink,
+        )
+        if not self.hands:
+            raise InferenceError(why.what, where=why.where, fix=why.fix)
+        log.warning("%s is not used any more: %s", hand.device, why)
+        return code

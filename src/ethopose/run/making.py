@@ -1,0 +1,115 @@
+"""The steps of one video, as a worker does them: those of `ethopose.predict`, apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+
+import numpy as np
+
+from ethopose.core import InferenceError, MemoryFullError, ModelError, ResultError
+from ethopose.families import load
+from ethopose.media import Block, Video
+from ethopose.predict import Options, Profile
+from ethopose.predict.exports import export, make, refuse_foreign
+from ethopose.predict.names import exported_path, formats_named
+from ethopose.predict.options import BATCH_SIZE
+from ethopose.predict.predictor import Predictor
+from ethopose.predict.video import Parts, Store, make_manifest
+from ethopose.run.messages import Runs, Wrap, Wrapped
+from ethopose.run.plan import Recipe
+from ethopose.run.steps import steps_named
+from ethopose.runtime import resolve
+from ethopose.store import OK, UNDECODABLE, Manifest, Result, read
+
+
+class Maker:
+    """A model on a device, and what it makes of videos."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        options, self._paths = recipe.options, recipe.model
+        compute = resolve(options.compute)
+        loaded = load(recipe.model, trust_code=options.trust_code)
+        if loaded.digest != recipe.digest:
+            where = ", ".join(map(str, recipe.model))
+            raise ModelError("it has changed since the run began", where=where, fix="start the run again")
+        self.predictor = Predictor(
+            loaded, compute, threshold=options.peak_threshold, limit=options.max_instances
+        )
+        self._batch = options.batch_size or BATCH_SIZE[str(compute.runtime)]
+        self._tried = False
+
+    def manifest(self, video: Video, options: Options) -> Manifest:
+        """What the result of a video is to be. The first video's size is tried out. Raises ModelError."""
+        if not self._tried:
+            self.try_out((*video.shape[:2], 1 if video.gray else 3))
+        return make_manifest(video, self.predictor, self._batch, options.runs)
+
+    def try_out(self, shape: tuple[int, int, int] = (256, 256, 3)) -> None:
+        """A black frame through the whole model; what ends memory is left to the video.
+
+        Raises:
+            ModelError: it does not run.
+        """
+        black = Block(np.zeros(1, np.int64), np.zeros((1, *shape), np.uint8), np.full(1, OK, np.uint8))
+        try:
+            self.predictor(black, self._batch, Profile())
+        except MemoryFullError:
+            return
+        except InferenceError as error:
+            if self.predictor.compute.device != "cpu":
+                raise  # the CPU may do it
+            raise ModelError(
+                f"it loads, but does not run ({error.what})",
+                where=", ".join(map(str, self._paths)),
+                fix=error.fix,
+            ) from error
+        self._tried = True
+
+    def make(
+        self, video: Video, manifest: Manifest, runs: Runs, store: Store, count: Callable[[int], None]
+    ) -> dict[str, float]:
+        """Parts of a result; `count` hears of every batch how many frames it had. Gives seconds by stage."""
+        profile = Profile()
+        before = manifest.n_frames - sum(stop - start for start, stop in runs)
+
+        def progress(done: int, total: int) -> None:
+            nonlocal before
+            count(done - before)
+            before = done
+
+        Parts(video, self.predictor, manifest, store).predict(runs, progress, profile)
+        return profile.seconds
+
+    def wrap(self, task: Wrap, options: Options) -> Wrapped:
+        """A finished result read back and counted, with the files and steps that come after it.
+
+        Raises:
+            ResultError, FormatError: it is not what was written.
+        """
+        result = read(task.result)
+        lost = _counted(result)
+        form = self.predictor.model.spec.result_format
+        formats = formats_named(options.format, form)
+        files = {exported_path(task.result, each): each for each in formats}
+        steps = {step: step.files(task.result) for step in steps_named(task.then)}
+        everything = [*files, *chain(*steps.values())]
+        if not options.overwrite:
+            refuse_foreign(task.result, everything)
+        export(result, files)
+        for step, made in steps.items():
+            make(result, made, partial(step.write, result))
+        return Wrapped(task.id, task.work, tuple(everything), len(result), lost)
+
+
+def _counted(result: Result) -> int:
+    """How many frames could not be read, of a result every part of which is as it was written."""
+    frames = lost = 0
+    for part in result:
+        frames += len(part.frames)
+        lost += int((part.frames.status == UNDECODABLE).sum())
+    if frames != result.manifest.n_frames or not result.finished:
+        what = f"{frames} of {result.manifest.n_frames} frames came back"
+        raise ResultError(what, where=result.path, fix="start the same command again")
+    return lost

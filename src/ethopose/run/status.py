@@ -1,0 +1,38 @@
+"""Where a run stands, from its record alone: while it goes on, after it ended, after it was killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ethopose.run.journal import last_events, read_plan
+from ethopose.run.report import RunReport, VideoReport
+
+
+def read_status(folder: Path | str) -> RunReport:
+    """What is noted of each video that the run came to.
+
+    Raises:
+        UsageError: the folder is none of a run. FormatError: its record is damaged.
+    """
+    folder = Path(folder)
+    plan = read_plan(folder)
+    videos = {
+        name: VideoReport(
+            name=name,
+            state=event["state"],
+            result=Path(event["result"]),
+            files=tuple(map(Path, event["files"])),
+            frames=event["frames"],
+            total=event["total"],
+            animals=event["animals"],
+            lost=event["lost"],
+            deaths=event["deaths"],
+            seconds=event["seconds"],
+            memory=event.get("memory", 0),
+            gpu_memory=event.get("gpu_memory", 0),
+            error=event["error"],
+            kept=False,
+        )
+        for name, event in last_events(folder, plan["began"]).items()
+    }
+    return RunReport(folder, videos, planned=plan["videos"])
