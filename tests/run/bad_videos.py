@@ -157,7 +157,13 @@ def no_operation(videos: tuple[Path, ...], caution: Caution) -> Video:
 def slow(videos: tuple[Path, ...], caution: Caution) -> Video:
     """Time to be killed in."""
     video.PART_FRAMES = PART
-    return open_video(videos[0], caution=Caution(caution.avoid, lambda packet: time.sleep(0.02)))
+
+    def told(packet: int) -> None:
+        if caution.told is not None:
+            caution.told(packet)
+        time.sleep(0.02)
+
+    return open_video(videos[0], caution=Caution(caution.avoid, told))
 
 
 def counted(videos: tuple[Path, ...], caution: Caution, opener: Opener) -> Video:

@@ -159,22 +159,25 @@ def stamp(entry: Entry) -> list[list[int]]:
 def last_events(folder: Path, began: float) -> dict[str, dict[str, Any]]:
     """What was last noted of each video since then, by its name; a loss of a worker is no state."""
     last: dict[str, dict[str, Any]] = {}
-    for event in sorted(events(folder), key=lambda event: float(event["time"])):
+    for event in events(folder):
         if event["time"] >= began and event["state"] != "worker lost":
-            last[event["video"]] = event
+            before = last.get(event["video"])
+            if before is None or event["time"] >= before["time"]:
+                last[event["video"]] = event
     return last
 
 
 def events(folder: Path) -> Iterator[dict[str, Any]]:
     """All lines of all processes that worked on the run."""
     for path in sorted((folder / EVENTS).glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue  # cut short by a kill
-            if isinstance(event, dict) and {"time", "video", "state"} <= event.keys():
-                yield event
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    continue  # cut short by a kill
+                if isinstance(event, dict) and {"time", "video", "state"} <= event.keys():
+                    yield event
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
