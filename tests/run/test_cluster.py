@@ -17,6 +17,7 @@ from commands import parts, start
 from ethopose.core import ExitCode, UsageError
 from ethopose.run.cluster import CLUSTERS, _worker_words, connect, jobqueue, start_cluster
 from ethopose.run.journal import events
+from ethopose.run.settings import Settings
 from ethopose.store import read
 
 UNRAISABLE = (
@@ -157,6 +158,21 @@ def test_ctrl_c_stays_what_it_was():
     sys.modules.pop("dask_jobqueue", None)
     jobqueue()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"scheduler": "tcp://x:1", "attempts": 2}, "attempts is for worker processes on this machine"),
+        ({"cluster": "slurm", "hang_after": 9.0}, "hang_after is for worker processes"),
+        ({"cluster_gpus": True}, "cluster_gpus is for a Dask cluster"),
+        ({"scheduler": "tcp://x:1", "jobs": 2}, "jobs is for the jobs of a cluster"),
+        ({"scheduler": "tcp://x:1", "cluster": "slurm"}, "both a scheduler and a cluster"),
+    ],
+)
+def test_what_would_count_for_nothing_is_an_error(settings, told):
+    with pytest.raises(UsageError, match=told):
+        Settings(**settings)
 
 
 def test_who_does_not_answer_is_named():

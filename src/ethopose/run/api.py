@@ -178,7 +178,8 @@ def retry(folder: str | Path, *, watch: Watch | None = None) -> RunReport:
         name: tuple(v) if isinstance(v, list) else v for name, v in call["settings"].items()
     }
     settings.pop("limit", None)
-    return run(call["videos"], call["model"], folder=folder, watch=watch, **settings)
+    sources, model, place = call["videos"], call["model"], Path(folder)
+    return _run(sources, model, place, watch or _nobody, open_recording, settings, retried=True)
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ from ethopose.run.messages import Reply
 log = logging.getLogger(__name__)
 
 LISTEN = 0.2  # seconds
+LOADING = 300.0  # seconds that a worker has at least until it is ready: models come from slow disks, too
 UNBORN = 3  # workers in a row on a device that ended before they were ready: it is no use
 
 Hire = Callable[[str], Hand]  # a worker on a device
@@ -58,7 +59,9 @@ class Crew:
     def silent(self, seconds: float) -> list[Hand]:
         """Those that are at work and made no progress for so long."""
         now = time.monotonic()
-        return [hand for hand in self.hands if hand.watched and hand.busy and now - hand.sign > seconds]
+        patience = {True: seconds, False: max(seconds, LOADING)}
+        watched = (hand for hand in self.hands if hand.watched and hand.busy)
+        return [hand for hand in watched if now - hand.sign > patience[hand.ready]]
 
     def replace(self, hand: Hand) -> int | None:
         """A new worker in the place of one that is gone, or is to go; gives what its process ended with.

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from ethopose.core import UsageError
 from ethopose.run.steps import steps_named
+
+PROCESSES, CLUSTER, JOBS = "worker processes on this machine", "a Dask cluster", "the jobs of a cluster"
+ONLY_FOR = {
+    **dict.fromkeys(("workers", "attempts", "on_gpu_failure", "hang_after", "min_gpu_memory"), PROCESSES),
+    **dict.fromkeys(("cluster_gpus",), CLUSTER),
+    **dict.fromkeys(("cluster_options", "jobs"), JOBS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +73,14 @@ class Settings:
         steps_named(self.then)
         if self.on_gpu_failure not in ("cpu", "retry", "stop"):
             raise UsageError(f"on_gpu_failure is {self.on_gpu_failure!r}", fix="choose cpu, retry or stop")
+        self._check_place()
+
+    def _check_place(self) -> None:
+        if self.scheduler and self.cluster:
+            raise UsageError("both a scheduler and a cluster are named", fix="name one")
+        elsewhere = bool(self.scheduler or self.cluster)
+        here = {PROCESSES: not elsewhere, CLUSTER: elsewhere, JOBS: bool(self.cluster)}
+        for setting in fields(self):
+            place = ONLY_FOR.get(setting.name)
+            if place is not None and not here[place] and getattr(self, setting.name) != setting.default:
+                raise UsageError(f"{setting.name} is for {place}", fix="leave it out")
