@@ -89,6 +89,13 @@ def hanging_once(videos: tuple[Path, ...], caution: Caution) -> Video:
     return at_packet(videos, caution, lambda: time.sleep(1000) if once(videos) else None)
 
 
+def hanging_at_opening_once(videos: tuple[Path, ...], caution: Caution) -> Video:
+    """A disk that does not answer at all."""
+    if "bad" in videos[0].name and once(videos):
+        time.sleep(1000)
+    return plain(videos, caution)
+
+
 def poisonous(videos: tuple[Path, ...], caution: Caution) -> Video:
     """A file that cannot even be opened."""
     if "bad" in videos[0].name:

@@ -133,6 +133,37 @@ def test_a_video_that_was_replaced_is_noticed_and_one_that_was_moved_away_is_don
     assert stamps(last)["a.mp4.single.ethopose"] != before
 
 
+def test_overwrite_after_a_run_that_was_not_overwriting_replaces_all(videos, run_all):
+    report = run_all(videos, limit=0.0)
+    done = run_all(videos / "a.mp4", folder=report.folder)
+    before = stamps(done)
+    last = run_all(videos, overwrite=True)
+    assert not any(video.kept for video in last.videos.values())
+    assert stamps(last)["a.mp4.single.ethopose"] != before["a.mp4.single.ethopose"]
+
+
+def test_an_overwriting_run_that_ended_at_opening_has_replaced_nothing_yet(videos, run_all):
+    first = stamps(run_all(videos / "a.mp4"))
+
+    def at_opening(works, hands) -> None:
+        if any(work.state == "opening" for work in works):
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_all(videos / "a.mp4", overwrite=True, watch=at_opening)
+    assert stamps(run_all(videos / "a.mp4", overwrite=True)) != first
+
+
+def test_a_video_that_went_to_the_cpu_stays_there(videos, run_all, tmp_path):
+    """Its result was begun there; another device would be refused."""
+    report = run_all(videos / "a.mp4")
+    path = next((report.folder / "events").glob("*.jsonl"))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**line, "on_cpu": True}) + "\n" for line in lines))
+    (again,) = run_all(videos / "a.mp4").videos.values()
+    assert (again.kept, again.on_cpu) == (True, True)
+
+
 def test_sharing_and_replacing_are_not_for_one_run(videos, run_all):
     with pytest.raises(UsageError, match="leave out --overwrite, or --claim"):
         run_all(videos, claim=True, overwrite=True)

@@ -32,6 +32,16 @@ def test_what_is_no_video_what_is_missing_and_what_is_in_the_way_are_told(videos
     assert sorted(videos.rglob("*")) == before
 
 
+def test_files_in_the_way_of_exports_and_steps_are_told(videos, run_all, tiny):
+    (videos / "a.mp4.single.labelled.mp4").write_text("mine")
+    (videos / "b_bad.mp4.single.csv").write_text("mine")
+    found = told(check(videos, tiny(), format=("csv",), then=("render",), **SETTINGS))
+    assert set(found) == {"a.mp4", "b_bad.mp4"}
+    report = run_all(videos, format=("csv",), then=("render",))
+    assert [video.state for video in report.videos.values()] == ["failed", "failed", "done"]
+    assert not any(video.frames for video in report.videos.values() if video.state == "failed")
+
+
 def test_a_file_in_the_place_of_a_result_is_told(videos, tiny):
     (videos / "a.mp4.single.ethopose").write_text("a file")
     assert "in the way" in told(check(videos, tiny(), **SETTINGS))["a.mp4"]

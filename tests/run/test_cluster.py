@@ -14,7 +14,8 @@ import distributed
 import pytest
 
 from commands import parts, start
-from ethopose.core import ExitCode, UsageError
+from ethopose.core import ExitCode, InferenceError, UsageError
+from ethopose.predict import Options
 from ethopose.run.cluster import CLUSTERS, _worker_words, connect, jobqueue, start_cluster
 from ethopose.run.journal import events
 from ethopose.run.settings import Settings
@@ -84,7 +85,7 @@ def test_a_driver_that_is_killed_and_started_again_goes_on(twenty, run_all, tiny
     ]
     line += ["--device", "cpu", "--threads", 1, "-b", 4, "--format", "none", "--json"]
     driver = start(*line)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while sum(event["state"] == "done" for event in events(tmp_path / "x.run")) < 5:
         assert driver.poll() is None, driver.communicate()
         assert time.monotonic() < deadline
@@ -148,7 +149,29 @@ def test_options_that_a_batch_system_does_not_know_are_one_clear_line(tmp_path):
     (tmp_path / "site.yaml").write_text("cores: 1\nmemory: 2GB\nwall_time: 1\n")
     with pytest.raises(UsageError, match=r"the cluster's options do not do .*wall_time"):
         start_cluster("slurm", 1, tmp_path / "site.yaml", gpus=False)
+    (tmp_path / "site.yaml").write_text("cores: 4\nprocesses: 4\nmemory: 2GB\n")
+    with pytest.raises(UsageError, match="4 processes of a job would share its GPU"):
+        start_cluster("slurm", 1, tmp_path / "site.yaml", gpus=True)
     gc.collect()
+
+
+def test_a_place_that_computes_otherwise_is_refused(videos, run_all, tiny):
+    """As where a cluster's machines are of two kinds."""
+    from ethopose.run.making import Maker
+    from ethopose.run.plan import make_plan
+
+    report = run_all(videos / "a.mp4")
+    plan = make_plan([videos / "a.mp4"], [tiny()], Options(device="cpu", threads=1, runtime="torch"))
+    (video,) = report.videos.values()
+    manifest = read(video.result).manifest
+    Maker(plan.recipes[0]).check(
+        manifest.model_copy(update={"settings": {**manifest.settings, "runtime": "torch"}})
+    )
+    other = manifest.model_copy(
+        update={"settings": {**manifest.settings, "runtime": "torch", "device": "cuda"}}
+    )
+    with pytest.raises(InferenceError, match="device is 'cpu' on this machine, and 'cuda' in the result"):
+        Maker(plan.recipes[0]).check(other)
 
 
 def test_ctrl_c_stays_what_it_was():
@@ -173,6 +196,11 @@ def test_ctrl_c_stays_what_it_was():
 def test_what_would_count_for_nothing_is_an_error(settings, told):
     with pytest.raises(UsageError, match=told):
         Settings(**settings)
+
+
+def test_a_gpu_of_this_machine_cannot_be_asked_of_a_cluster(videos, run_all):
+    with pytest.raises(UsageError, match=r"device 0,1 is of this machine"):
+        run_all(videos, scheduler="tcp://x:1", device="0,1")
 
 
 def test_who_does_not_answer_is_named():

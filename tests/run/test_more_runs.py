@@ -12,6 +12,7 @@ import bad_videos
 import pytest
 
 import ethopose
+from clips import write_clip
 from commands import parts, start
 from ethopose.core import ExitCode, UsageError, VideoError
 from ethopose.predict import Options
@@ -91,13 +92,26 @@ def test_segments_of_a_recording_are_one_result_with_frames_counted_on(videos, r
     assert result.xy[result.frame >= 64].tolist() == alone.xy.tolist()
 
 
+def test_one_video_twice_by_one_model_is_two_entries(videos, run_all):
+    (videos / "plan.csv").write_text("video,peak_threshold,out\na.mp4,0.1,low\na.mp4,0.9,high\n")
+    report = run_all(videos / "plan.csv")
+    assert [video.state for video in report.videos.values()] == ["done", "done"]
+    found = [read(video.result).manifest.settings["peak_threshold"] for video in report.videos.values()]
+    assert found == [0.1, 0.9]
+    assert [video.kept for video in run_all(videos / "plan.csv").videos.values()] == [True, True]
+
+
 def test_shares_are_apart_and_together_all(videos, run_all):
     seen = []
     for share in (1, 2):
         report = run_all(videos, shard=(share, 2), folder=videos / "one.run")
         seen += [Path(name).name for name in report.videos]
     assert sorted(seen) == ["a.mp4", "b_bad.mp4", "c.mp4"]
-    assert {video.state for video in read_status(videos / "one.run").videos.values()} == {"done"}
+    status = read_status(videos / "one.run")
+    assert {video.state for video in status.videos.values()} == {"done"}
+    (videos / "c.mp4").write_text("no video")
+    again = retry(videos / "one.run")  # all shares, whichever was made last
+    assert [video.state for video in again.videos.values()] == ["done", "done", "failed"]
     with pytest.raises(UsageError, match="shard 3/2; fix: give I/N with I from 1 to N"):
         run_all(videos, shard=(3, 2))
 
@@ -157,6 +171,7 @@ def test_a_video_that_a_gpu_does_not_do_goes_to_the_cpu(opener, videos, run_all,
     assert {video.state for video in report.videos.values()} == {"done"}
     assert "b_bad.mp4: " in caplog.text
     assert "it goes on, anew, on the CPU" in caplog.text
+    assert [video.on_cpu for video in report.videos.values()] == [False, True, False]
     devices = [hand.device for hand in fake_gpu]
     replaced = opener is bad_videos.broken_gpu  # one whose memory is full is as good as before
     assert sorted(devices) == ["cpu", *["cuda:0"] * (2 if replaced else 1)]
@@ -199,14 +214,19 @@ def test_a_device_on_which_the_model_cannot_be_loaded_is_left_out_and_named(
     assert run_all(videos, device="auto").exit_code == ExitCode.DONE
     assert "cuda:1 is not used any more: it has changed since the run began" in caplog.text
     monkeypatch.setattr(api, "choose_devices", lambda *_: ["cuda:1"])
-    report = run_all(videos, device="auto", folder=videos / "y.run", out=videos / "y")
+    told = {"device": "auto", "folder": videos / "y.run", "out": videos / "y"}
+    report = run_all(videos, on_gpu_failure="stop", **told)
     assert report.exit_code == ExitCode.FAILED
     assert "it has changed since the run began" in dict(report.lines())["stopped"]
+    report = run_all(videos, **told)  # the CPU is there
+    assert {(video.state, video.on_cpu) for video in report.videos.values()} == {("done", True)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_ended_goes_on_to_the_same_bytes(sent, videos, run_all, tiny, tmp_path):
+    for number in range(3):  # long enough to be still at work
+        write_clip(videos / f"long{number}.mp4", 1500)
     line = ["run", videos, "-m", tiny(), "--device", "cpu", "--threads", 1, "-b", 4, "--format", "none"]
     whole = run_all(videos, out=tmp_path / "whole", folder=tmp_path / "w.run")
     process = start(*line, "--run", tmp_path / "x.run")

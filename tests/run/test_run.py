@@ -85,7 +85,8 @@ def test_a_decoder_that_ends_the_process_once_costs_nothing(videos, run_all):
     report = run_all(videos, opener=bad_videos.crashing_once)
     assert set(states(report).values()) == {"done"}
     bad = next(v for v in report.videos.values() if "bad" in v.name)
-    assert (bad.deaths, bad.lost, bad.frames) == (1, 0, 64)
+    assert bad.deaths <= 1  # none where another video was under way as well: nobody knows whose fault it was
+    assert (bad.lost, bad.frames) == (0, 64)
 
 
 @pytest.mark.slow
@@ -116,7 +117,14 @@ def test_a_video_that_ends_every_process_is_set_aside(videos, run_all):
 
 @pytest.mark.slow
 def test_a_worker_that_gives_no_sign_is_replaced(videos, run_all):
-    report = run_all(videos, opener=bad_videos.hanging_once, hang_after=4.0)
+    report = run_all(videos, opener=bad_videos.hanging_once, hang_after=12.0)
+    assert set(states(report).values()) == {"done"}
+    assert max(video.deaths for video in report.videos.values()) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_at_opening_a_video_is_replaced(videos, run_all):
+    report = run_all(videos, opener=bad_videos.hanging_at_opening_once, hang_after=12.0)
     assert set(states(report).values()) == {"done"}
     assert max(video.deaths for video in report.videos.values()) == 1
 

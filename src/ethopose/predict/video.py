@@ -141,21 +141,25 @@ def _timed(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
         yield block
 
 
+def numbers(predictor: Predictor) -> dict[str, JsonValue]:
+    """What decides the numbers, beside the model."""
+    return {
+        "peak_threshold": predictor.threshold,
+        "max_instances": predictor.limit,
+        "runtime": predictor.compute.runtime,
+        "precision": predictor.compute.precision,
+        "device": predictor.compute.device.split(":")[0],  # any GPU of a kind will do
+    }
+
+
 def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | None) -> Manifest:
     """What the result of a video is to be.
 
     Raises:
         UsageError: a frame is asked for that the video has not.
     """
-    model, compute = predictor.model, predictor.compute
+    model, compute, settings = predictor.model, predictor.compute, numbers(predictor)
     sources = [each.path for each in (video.segments if isinstance(video, JoinedVideo) else (video,))]
-    settings: dict[str, JsonValue] = {
-        "peak_threshold": predictor.threshold,
-        "max_instances": predictor.limit,
-        "runtime": compute.runtime,
-        "precision": compute.precision,
-        "device": compute.device.split(":")[0],  # any GPU of a kind will do
-    }
     more = {"device": compute.device, "batch_size": batch}
     return Manifest(
         skeleton=model.spec.skeleton,

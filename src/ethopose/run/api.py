@@ -85,7 +85,7 @@ def _run(
         journal = Journal(place, plan, call, told, retried=retried)
         supervisor = Supervisor(share, Crew(hire, place / SINK), told, journal, watch)
         left = replace(share, entries=tuple(work.entry for work in supervisor.works if not work.ended))
-        ahead = Thread(target=_look_ahead, args=(left, over), name="preflight", daemon=True)
+        ahead = Thread(target=_look_ahead, args=(left, told.then, over), name="preflight", daemon=True)
         ahead.start()
         try:
             supervisor.run(devices)
@@ -140,14 +140,17 @@ def _planned(
     if told.claim and options.overwrite:
         what = "runs that share their videos would replace each other's results"
         raise UsageError(what, fix="leave out --overwrite, or --claim")
+    if (told.scheduler or told.cluster) and not options.device.isalpha():
+        what = f"device {options.device} is of this machine, and a cluster's places have none to choose"
+        raise UsageError(what, fix="leave out --device, or name auto, cpu or cuda")
     models = [Path(each) for each in _several(model)]
     plan = make_plan(_several(videos), models, options, match=told.match, types=told.videotype)
     return plan, told, options
 
 
-def _look_ahead(plan: Plan, over: Event) -> None:
+def _look_ahead(plan: Plan, then: tuple[str, ...], over: Event) -> None:
     """Tell of faults before their turn comes, until the run is over."""
-    with closing(findings(plan)) as found:
+    with closing(findings(plan, then)) as found:
         for finding in found:
             if over.is_set():
                 return
@@ -161,10 +164,13 @@ def check(
     """What would go wrong in a run, without beginning it; raises what `run` would raise at once."""
     from ethopose.run.making import Maker
 
-    plan, _, _ = _planned(videos, model, settings)
+    plan, told, options = _planned(videos, model, settings)
+    device = "cpu"  # of a cluster it is not known
+    if told.scheduler is None and told.cluster is None:
+        device = choose_devices(options.device, told.workers, options.runtime, told.min_gpu_memory)[0]
     for recipe in plan.recipes:
-        Maker(recipe).try_out()
-    return list(findings(plan))
+        Maker(recipe.on(device)).try_out()
+    return list(findings(plan, told.then))
 
 
 def retry(folder: str | Path, *, watch: Watch | None = None) -> RunReport:
@@ -177,7 +183,8 @@ def retry(folder: str | Path, *, watch: Watch | None = None) -> RunReport:
     settings: dict[str, Any] = {
         name: tuple(v) if isinstance(v, list) else v for name, v in call["settings"].items()
     }
-    settings.pop("limit", None)
+    for name in ("limit", "shard"):
+        settings.pop(name, None)
     sources, model, place = call["videos"], call["model"], Path(folder)
     return _run(sources, model, place, watch or _nobody, open_recording, settings, retried=True)
 
@@ -213,6 +220,7 @@ def _told(work: Work) -> VideoReport:
         seconds=round(work.seconds, 3),
         memory=work.memory,
         gpu_memory=work.gpu_memory,
+        on_cpu=work.on_cpu,
         error=None if work.error is None else str(work.error),
         kept=work.kept,
     )

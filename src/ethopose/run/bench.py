@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ethopose.core import VideoError
+from ethopose.core import Poses, VideoError
 from ethopose.media import Caution, Video
 from ethopose.run.making import Maker
 from ethopose.run.messages import Look, Make, Wrap, Wrapped
 from ethopose.run.plan import Recipe
-from ethopose.store import Manifest, PartRecord, store_part
+from ethopose.store import FrameTable, Manifest, PartRecord, check_held, store_part
 
 OPEN = 3  # videos kept open, to be looked at, made and made again
 MODELS = 2  # kept in memory
@@ -86,21 +86,23 @@ class Bench:
 
         Raises:
             VideoError: it cannot be read, or is not the one that was looked at.
+            InferenceError: this process computes otherwise than the one that looked.
+            BusyError: the result is no longer the run's.
         """
-        video = self._opened(task.videos, Caution(task.avoid, told))
+        maker, video = self.maker(task.recipe), self._opened(task.videos, Caution(task.avoid, told))
         if video.fingerprint()["sha256"] != task.manifest.video["sha256"]:
             raise VideoError("it has changed since the run began with it", where=video.path)
-        return self.maker(task.recipe).make(
-            video,
-            task.manifest,
-            task.runs,
-            lambda frames, poses: made(store_part(task.result, task.manifest, frames, poses)),
-            count,
-        )
+        maker.check(task.manifest)
+
+        def store(frames: FrameTable, poses: Poses) -> None:
+            check_held(task.result, task.token)
+            made(store_part(task.result, task.manifest, frames, poses))
+
+        return maker.make(video, task.manifest, task.runs, store, count)
 
     def wrap(self, task: Wrap) -> Wrapped:
         """Read a finished result back, and do what comes after it."""
-        return self.maker(task.recipe).wrap(task, self.setup.recipes[task.recipe].options)
+        return self.maker(task.recipe).wrap(task, self.setup.recipes[task.recipe])
 
     def maker(self, recipe: int) -> Maker:
         """What predicts by a recipe; recipes that differ in other things share it."""

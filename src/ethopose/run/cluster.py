@@ -16,13 +16,14 @@ import yaml
 from ethopose.core import EthoposeError, InferenceError, UsageError
 from ethopose.run.bench import Bench, Setup
 from ethopose.run.hands import Hand
-from ethopose.run.messages import Beat, Failed, Look, Looked, Made, Ready, Reply, Task, Through, Wrap
+from ethopose.run.messages import Beat, Failed, Look, Looked, Made, Make, Ready, Reply, Task, Through, Wrap
 from ethopose.store import PartRecord
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
+RETRIES = 2  # of a part that could not be made: a disk that was away comes back
 MARGIN = 300  # seconds before its job's time is over in which a worker goes
 
 _benches: dict[str, Bench] = {}  # of this process, by run
@@ -75,9 +76,9 @@ class ClusterHand(Hand):
             InferenceError: the scheduler is gone.
         """
         try:
-            future = self._client.submit(
-                do, self._run, self._setup, task, pure=False, resources=self._resources
-            )
+            how = {"pure": False, "resources": self._resources}
+            how["retries"] = RETRIES if isinstance(task, Make) else 0
+            future = self._client.submit(do, self._run, self._setup, task, **how)
         except Exception as error:
             raise InferenceError(f"the scheduler is gone ({type(error).__name__})") from error
         self._futures.add(future)
@@ -159,24 +160,33 @@ def connect(scheduler: str, *, gpus: bool) -> Cluster:
 def start_cluster(kind: str, jobs: int, options: Path | None, *, gpus: bool) -> Cluster:
     """A cluster whose workers are jobs of a batch system.
 
-    `options` is a YAML file of dask-jobqueue's keywords: cores, memory, walltime, queue ...
+    `options` is a YAML file of dask-jobqueue's keywords: cores, memory, walltime, queue ... A job is one
+    process unless it says otherwise (`processes`).
 
     Raises:
-        UsageError: the kind is unknown, or an option is.
+        UsageError: the kind is unknown, or an option is; or several processes would share a job's GPU.
     """
     distributed = _distributed()
     dask_jobqueue = jobqueue()
     if kind not in CLUSTERS:
         raise UsageError(f"no cluster is called {kind!r}", fix=f"choose {', '.join(CLUSTERS)}")
     try:
-        given = (yaml.safe_load(options.read_text()) if options else None) or {}
+        given = {"processes": 1, **((yaml.safe_load(options.read_text()) if options else None) or {})}
+        processes = int(given["processes"])
         words = _worker_words(kind, given, gpus=gpus)
         cluster = getattr(dask_jobqueue, CLUSTERS[kind])(**{**given, "worker_extra_args": words})
     except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
         raise UsageError(f"the cluster's options do not do ({error})", where=options) from error
+    if gpus and processes > 1:
+        cluster.close()
+        raise UsageError(
+            f"{processes} processes of a job would share its GPU",
+            where=options,
+            fix="processes: 1, more --jobs",
+        )
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # a job that ended is replaced
     client = distributed.Client(cluster)
-    return Cluster(client, jobs, {"GPU": 1.0} if gpus else {}, cluster)
+    return Cluster(client, jobs * processes, {"GPU": 1.0} if gpus else {}, cluster)
 
 
 def _worker_words(kind: str, given: dict[str, Any], *, gpus: bool) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from ethopose.core import EthoposeError, InferenceError
+from ethopose.core import EthoposeError
 from ethopose.run.hands import Hand
 from ethopose.run.messages import Reply
 
@@ -29,13 +29,11 @@ class Crew:
         self._hire, self._sink = hire, sink
         self._unborn: Counter[str] = Counter()
         self.hands: list[Hand] = []
-        self.cpu_only = True  # there is no GPU among the devices
 
     def hire(self, devices: Sequence[str]) -> None:
         """A worker on each."""
         for device in devices:
             self.hands.append(self._hire(device))
-        self.cpu_only = all(hand.device == "cpu" for hand in self.hands)
 
     def dismiss(self) -> None:
         """All go."""
@@ -66,10 +64,7 @@ class Crew:
     def replace(self, hand: Hand) -> int | None:
         """A new worker in the place of one that is gone, or is to go; gives what its process ended with.
 
-        Where workers on its device do not even get ready, nobody takes its place.
-
-        Raises:
-            InferenceError: and it was the last. What kept it from its model, where it told.
+        Where workers on its device do not even get ready, nobody takes its place; why is in `hand.unfit`.
         """
         code = hand.dismiss()
         self.hands.remove(hand)
@@ -79,11 +74,9 @@ class Crew:
         self.hire([hand.device] if again else [])
         if again:
             return code
-        why = hand.unfit or EthoposeError(
+        why = hand.unfit = hand.unfit or EthoposeError(
             f"{UNBORN} workers on {hand.device} ended before they had loaded the model (exit {code})",
             where=self._sink,
         )
-        if not self.hands:
-            raise InferenceError(why.what, where=why.where, fix=why.fix)
         log.warning("%s is not used any more: %s", hand.device, why)
         return code

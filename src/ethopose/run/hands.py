@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 COMMAND = "from ethopose.run.worker import main; main()"
 LAST = 5.0  # seconds that a killed process has to go
+IDLE = 0.05  # seconds between two beats in which a process that does nothing computes, at most
 
 
 class Hand(ABC):
@@ -65,7 +66,7 @@ class Hand(ABC):
         """The next reply. Raises EOFError where nobody is there any more."""
         try:
             reply: Reply = self.line.recv()
-        except ConnectionError as error:
+        except OSError as error:  # it ended, perhaps in the middle of a word
             raise EOFError from error
         if self._is_progress(reply):
             self.sign = time.monotonic()
@@ -84,7 +85,7 @@ class Hand(ABC):
         """Frames are; where none are asked for, it is enough to compute at all."""
         if not isinstance(reply, Beat):
             return True
-        return reply.frames != self.beat.frames or (not self.heavy and reply.cpu > self.beat.cpu)
+        return reply.frames != self.beat.frames or (not self.heavy and reply.cpu > self.beat.cpu + IDLE)
 
     @abstractmethod
     def send(self, task: Task) -> None:

@@ -40,9 +40,16 @@ class Journal:
         self._asked = [sorted({*settings.then, *(recipe.options.format or ())}) for recipe in plan.recipes]
         make_folder(folder / EVENTS)
         began = self._remember(retried=retried)
-        mine = {"schema": SCHEMA, "ethopose": version("ethopose"), "began": began}
+        told = {
+            "schema": SCHEMA,
+            "ethopose": version("ethopose"),
+            "began": began,
+            "overwrite": _overwrites(plan),
+            "call": call,
+            "videos": [entry.name for entry in plan.entries],
+        }
         with replacing(folder / PLAN) as file:
-            file.write(json.dumps({**mine, "videos": len(plan.entries), "call": call}, indent=1).encode())
+            file.write(json.dumps(told, indent=1).encode())
         name = f"{time.strftime('%Y%m%dT%H%M%S')}-{socket.gethostname()}-{os.getpid()}.jsonl"
         self._path = folder / EVENTS / name
         with disk_errors(self._path):
@@ -53,18 +60,20 @@ class Journal:
         logging.getLogger("ethopose").addHandler(self._log)
 
     def _remember(self, *, retried: bool) -> float:
-        """Take in what earlier starts noted; gives the time from which on notes count: now, if a run that is
-        through is to be overwritten.
+        """Take in what earlier starts noted; gives the time from which on notes count: now, if they are to be
+        overwritten, unless that is what they were doing and have not come to the end of it.
 
         Raises:
             UsageError: what is done was done by another model or with other options.
         """
-        overwrite = any(recipe.options.overwrite for recipe in self._plan.recipes)
-        began = float(read_plan(self.folder)["began"]) if (self.folder / PLAN).exists() else 0.0
+        overwrite, began, overwriting = _overwrites(self._plan), 0.0, False
+        if (self.folder / PLAN).exists():
+            earlier = read_plan(self.folder)
+            began, overwriting = earlier["began"], earlier["overwrite"]
         self._before = last_events(self.folder, began)
         known = [self._before[entry.name] for entry in self._plan.entries if entry.name in self._before]
         through = len(known) == len(self._plan.entries) and all(event["state"] in ENDED for event in known)
-        if overwrite and through and not retried:
+        if overwrite and (through or not overwriting) and not retried:
             self._before = {}
             return _now()
         for entry in self._plan.entries:
@@ -83,6 +92,9 @@ class Journal:
     def work(self, number: int, entry: Entry) -> Work:
         """A recording, done already if an earlier start of this run says so and nothing speaks against it."""
         work = Work(number, entry)
+        if self.is_known(entry):
+            event = self._before[entry.name]
+            work.begun, work.on_cpu = event["begun"], event["on_cpu"]
         if self._is_done(entry):
             event = self._before[entry.name]
             work.state, work.kept, work.stamp, work.sha256 = "done", True, event["stamp"], event["sha256"]
@@ -103,7 +115,7 @@ class Journal:
         there = is_result(entry.result) and all(Path(file).exists() for file in event["files"])
         return whole and there and stamp(entry) in ([], event["stamp"])
 
-    def is_begun(self, entry: Entry) -> bool:
+    def is_known(self, entry: Entry) -> bool:
         """Whether an earlier start of this run came to the recording, with the same model and options."""
         return entry.name in self._before and not self._is_other(entry)
 
@@ -118,6 +130,8 @@ class Journal:
             "recipe": self._records[work.entry.recipe],
             "asked": self._asked[work.entry.recipe],
             "stamp": work.stamp,
+            "begun": work.begun,
+            "on_cpu": work.on_cpu,
             "frames": done,
             "total": total,
             "animals": work.animals,
@@ -141,6 +155,10 @@ class Journal:
             self._file.close()
         logging.getLogger("ethopose").removeHandler(self._log)
         self._log.close()
+
+
+def _overwrites(plan: Plan) -> bool:
+    return any(recipe.options.overwrite for recipe in plan.recipes)
 
 
 def _now() -> float:
@@ -193,6 +211,11 @@ def read_plan(folder: Path) -> dict[str, Any]:
         )
     try:
         told = dict(json.loads(path.read_bytes()))
-        return {"began": float(told["began"]), "videos": int(told["videos"]), "call": dict(told["call"])}
+        return {
+            "began": float(told["began"]),
+            "overwrite": bool(told["overwrite"]),
+            "videos": list(map(str, told["videos"])),
+            "call": dict(told["call"]),
+        }
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise FormatError(f"no record of a run ({error})", where=path) from error

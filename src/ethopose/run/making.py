@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import chain
 
 import numpy as np
 
@@ -13,13 +12,12 @@ from ethopose.families import load
 from ethopose.media import Block, Video
 from ethopose.predict import Options, Profile
 from ethopose.predict.exports import export, make, refuse_foreign
-from ethopose.predict.names import exported_path, formats_named
 from ethopose.predict.options import BATCH_SIZE
 from ethopose.predict.predictor import Predictor
-from ethopose.predict.video import Parts, Store, make_manifest
+from ethopose.predict.video import Parts, Store, make_manifest, numbers
 from ethopose.run.messages import Runs, Wrap, Wrapped
 from ethopose.run.plan import Recipe
-from ethopose.run.steps import steps_named
+from ethopose.run.steps import beside
 from ethopose.runtime import resolve
 from ethopose.store import OK, UNDECODABLE, Manifest, Result, read
 
@@ -67,6 +65,19 @@ class Maker:
             ) from error
         self._tried = True
 
+    def check(self, manifest: Manifest) -> None:
+        """Whether parts made here belong into a result.
+
+        Raises:
+            InferenceError: this machine computes otherwise than the one that began it.
+        """
+        for name, value in numbers(self.predictor).items():
+            if manifest.settings[name] != value:
+                what = f"{name} is {value!r} on this machine, and {manifest.settings[name]!r} in the result"
+                raise InferenceError(
+                    what, fix="name --device, --runtime and --precision that all machines have"
+                )
+
     def make(
         self, video: Video, manifest: Manifest, runs: Runs, store: Store, count: Callable[[int], None]
     ) -> dict[str, float]:
@@ -82,7 +93,7 @@ class Maker:
         Parts(video, self.predictor, manifest, store).predict(runs, progress, profile)
         return profile.seconds
 
-    def wrap(self, task: Wrap, options: Options) -> Wrapped:
+    def wrap(self, task: Wrap, recipe: Recipe) -> Wrapped:
         """A finished result read back and counted, with the files and steps that come after it.
 
         Raises:
@@ -90,17 +101,13 @@ class Maker:
         """
         result = read(task.result)
         lost = _counted(result)
-        form = self.predictor.model.spec.result_format
-        formats = formats_named(options.format, form)
-        files = {exported_path(task.result, each): each for each in formats}
-        steps = {step: step.files(task.result) for step in steps_named(task.then)}
-        everything = [*files, *chain(*steps.values())]
-        if not options.overwrite:
-            refuse_foreign(task.result, everything)
-        export(result, files)
-        for step, made in steps.items():
-            make(result, made, partial(step.write, result))
-        return Wrapped(task.id, task.work, tuple(everything), len(result), lost)
+        wanted = beside(task.result, recipe, task.then)
+        if not recipe.options.overwrite:
+            refuse_foreign(task.result, wanted.files)
+        export(result, wanted.exports)
+        for step, files in wanted.steps:
+            make(result, files, partial(step.write, result))
+        return Wrapped(task.id, task.work, tuple(wanted.files), len(result), lost)
 
 
 def _counted(result: Result) -> int:

@@ -36,6 +36,7 @@ class Make(Asked):
 
     videos: tuple[Path, ...]
     result: Path
+    token: str  # of the claim on it
     manifest: Manifest
     runs: Runs
     avoid: frozenset[int] = frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ class Recipe:
     name: str  # by which results are named
     digest: str  # of the model
     keypoints: int  # of an animal
+    result_format: str | None  # of the model's own tool
 
     @property
     def engine(self) -> tuple[object, ...]:
@@ -206,8 +207,9 @@ class Recipes:
             if models not in self._models:
                 self._models[models] = load(models, trust_code=options.trust_code)
             model = self._models[models]
-            keypoints = len(model.spec.skeleton.keypoints)
-            self._known[key] = Recipe(models, options, model.spec.name, model.digest, keypoints)
+            spec, keypoints = model.spec, len(model.spec.skeleton.keypoints)
+            recipe = Recipe(models, options, spec.name, model.digest, keypoints, spec.result_format)
+            self._known[key] = recipe
         return list(self._known).index(key)
 
     def all(self) -> tuple[Recipe, ...]:
@@ -233,18 +235,27 @@ def _entry(
     return Entry(str(named), tuple(row.video for row in rows), recipe, place)
 
 
-def _apart(entries: Sequence[Entry], recipes: Sequence[Recipe]) -> Iterator[Entry]:
-    """Entries by names of their own: of one video by several models, each tells its model too.
+def _apart(entries: Sequence[Entry], recipes: Sequence[Recipe]) -> list[Entry]:
+    """Entries by names of their own: of one video by several models, each tells its model too; by one model
+    with several options, its result.
 
     Raises:
         UsageError: two results would have one place.
     """
     places: dict[Path, Entry] = {}
-    often = Counter(entry.name for entry in entries)
     for entry in entries:
         twin = places.setdefault(entry.result, entry)
         if twin is not entry:
             what = f"{twin.name} and {entry.name} would have one result"
             raise UsageError(what, where=entry.result, fix="leave out -o, or give each an `out` in a table")
-        told = f" ({recipes[entry.recipe].name})" if often[entry.name] > 1 else ""
-        yield replace(entry, name=f"{entry.name}{told}")
+    by_model = _told(entries, lambda entry: recipes[entry.recipe].name)
+    return _told(by_model, lambda entry: str(entry.result))
+
+
+def _told(entries: Sequence[Entry], more: Callable[[Entry], str]) -> list[Entry]:
+    """The same, with more in the names that several have."""
+    often = Counter(entry.name for entry in entries)
+    return [
+        replace(entry, name=f"{entry.name} ({more(entry)})") if often[entry.name] > 1 else entry
+        for entry in entries
+    ]

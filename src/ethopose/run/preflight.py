@@ -15,9 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ethopose.core import EthoposeError
+from ethopose.core import EthoposeError, FormatError, ResultError
 from ethopose.media import glance
+from ethopose.predict.exports import refuse_foreign
 from ethopose.run.plan import Entry, Plan, Recipe
+from ethopose.run.steps import beside
 from ethopose.store import is_result, read
 
 COMMAND = "from ethopose.run.preflight import main; main()"
@@ -34,12 +36,15 @@ class Finding:
     fatal: bool  # the video will fail; else it is only to be known
 
 
-def findings(plan: Plan) -> Generator[Finding]:
+def findings(plan: Plan, then: tuple[str, ...] = ()) -> Generator[Finding]:
     """What is wrong, video by video, then the disks."""
     need: dict[Path, int] = {}  # bytes by folder
     left = []
     for entry in plan.entries:
-        overwrite = plan.recipes[entry.recipe].options.overwrite
+        recipe = plan.recipes[entry.recipe]
+        overwrite = recipe.options.overwrite
+        if not overwrite:
+            yield from _foreign(entry, beside(entry.result, recipe, then).files)
         if is_result(entry.result) or entry.result.exists():
             yield from _in_the_way(entry, overwrite=overwrite)
         if overwrite or not _is_finished(entry.result):
@@ -69,6 +74,16 @@ def _in_the_way(entry: Entry, *, overwrite: bool) -> Iterator[Finding]:
         yield Finding(entry.name, f"its result is there and {word}", fatal=False)
     elif not entry.result.is_dir() or any(not file.name.startswith(".") for file in entry.result.iterdir()):
         yield Finding(entry.name, f"{entry.result} is no result and in the way", fatal=True)
+
+
+def _foreign(entry: Entry, files: Sequence[Path]) -> Iterator[Finding]:
+    """Files in the way of those that are to lie beside the result."""
+    try:
+        refuse_foreign(entry.result, files)
+    except FormatError:
+        return  # of a damaged result it is told below
+    except ResultError as error:
+        yield Finding(entry.name, str(error), fatal=True)
 
 
 def _is_finished(result: Path) -> bool:

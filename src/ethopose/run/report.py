@@ -27,6 +27,7 @@ class VideoReport:
     seconds: float
     memory: int  # bytes, the most that a worker held; 0 where it is not known
     gpu_memory: int
+    on_cpu: bool  # for a GPU did not do it
     error: str | None
     kept: bool  # it was there already
 

@@ -16,6 +16,7 @@ def read_status(folder: Path | str) -> RunReport:
     """
     folder = Path(folder)
     plan = read_plan(folder)
+    planned = set(plan["videos"])
     videos = {
         name: VideoReport(
             name=name,
@@ -30,9 +31,11 @@ def read_status(folder: Path | str) -> RunReport:
             seconds=event["seconds"],
             memory=event.get("memory", 0),
             gpu_memory=event.get("gpu_memory", 0),
+            on_cpu=event["on_cpu"],
             error=event["error"],
             kept=False,
         )
         for name, event in last_events(folder, plan["began"]).items()
+        if name in planned
     }
-    return RunReport(folder, videos, planned=plan["videos"])
+    return RunReport(folder, videos, planned=len(planned))

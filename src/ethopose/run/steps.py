@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ethopose.core import UsageError
+from ethopose.formats import Format
+from ethopose.predict.names import exported_path, formats_named
+from ethopose.run.plan import Recipe
 from ethopose.store import Result
 
 
@@ -16,6 +19,26 @@ class Step:
 
     files: Callable[[Path], list[Path]]  # of the result's folder
     write: Callable[[Result], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The files that are to lie beside a result."""
+
+    exports: dict[Path, Format]
+    steps: list[tuple[Step, list[Path]]]
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [*self.exports, *(file for _, files in self.steps for file in files)]
+
+
+def beside(result: Path, recipe: Recipe, then: tuple[str, ...]) -> Beside:
+    """What an entry's options and the run's steps ask for."""
+    formats = formats_named(recipe.options.format, recipe.result_format)
+    exports = {exported_path(result, each): each for each in formats}
+    return Beside(exports, [(step, step.files(result)) for step in steps_named(then)])
 
 
 def _rendered(result: Path) -> list[Path]:

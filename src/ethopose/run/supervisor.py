@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any
 
 from ethopose.core import (
     BusyError,
@@ -21,9 +20,11 @@ from ethopose.core import (
     VideoError,
 )
 from ethopose.predict import provenance
+from ethopose.predict.exports import refuse_foreign
 from ethopose.run.crew import Crew
 from ethopose.run.hands import Hand
 from ethopose.run.journal import Journal, stamp
+from ethopose.run.matching import Matching
 from ethopose.run.messages import (
     Answer,
     Failed,
@@ -41,7 +42,8 @@ from ethopose.run.messages import (
 )
 from ethopose.run.plan import Plan
 from ethopose.run.settings import Settings
-from ethopose.run.work import MOST_AVOIDED, State, Work
+from ethopose.run.steps import beside
+from ethopose.run.work import State, Work
 from ethopose.store import Manifest, PartRecord, is_claimed, start
 
 log = logging.getLogger(__name__)
@@ -68,12 +70,14 @@ class Supervisor:
         self._ids = count()
         self._stored = 0  # parts
         self._until: float | None = None
+        self._match = Matching()
 
     def run(self, devices: Sequence[str]) -> None:
         """Do all that is to be done; whatever ends it, workers are gone and claims released."""
         try:
             if self._queue:
-                self.crew.hire(devices)
+                self._match = Matching(set(devices) == {"cpu"})
+                self.crew.hire([*devices, *self._match.lacking(self._queue, devices)])
             while self._goes_on():
                 self._hand_out()
                 for hand, reply in self.crew.replies():
@@ -101,7 +105,7 @@ class Supervisor:
 
     def _hand_out(self) -> None:
         waiting = [work for work in self._active if work.pending and work.writer is not None]
-        room = {kind: self._room(cpu=kind) for kind in (True, False)}
+        room = {kind: self._match.room(self._active, self.crew.hands, cpu=kind) for kind in (True, False)}
         for hand in self.crew.hands:
             if not hand.ready:
                 continue
@@ -116,29 +120,12 @@ class Supervisor:
                 room[kind] -= isinstance(light, Look)
                 hand.give(light)
 
-    def _room(self, *, cpu: bool) -> int:
-        """How many more recordings may be opened for a kind of device: one for each worker, and one ahead."""
-        hands = sum((hand.device == "cpu") == cpu for hand in self.crew.hands)
-        opened = (work for work in self._active if work.state == "opening" or work.pending)
-        return hands + 1 - sum(self._is_for_cpu(work) == cpu for work in opened)
-
-    def _is_for_cpu(self, work: Work) -> bool:
-        return work.on_cpu or self.crew.cpu_only
-
-    def _fits(self, work: Work, hand: Hand) -> bool:
-        """Whether the worker is of the kind of device that the work asks for."""
-        return (hand.device == "cpu") == self._is_for_cpu(work)
-
-    def _may_have(self, work: Work, hand: Hand) -> bool:
-        """Also whether what may end its process would be alone there."""
-        return self._fits(work, hand) and not (work.suspect and hand.busy)
-
     def _may_have_more(self, hand: Hand) -> bool:
         return not any(self.works[task.work].suspect for task in hand.tasks.values())
 
     def _piece_for(self, hand: Hand, waiting: list[Work]) -> Make | None:
         for work in waiting:
-            if not work.pending or work.writer is None or not self._may_have(work, hand):
+            if not work.pending or work.writer is None or not self._match.may_have(work, hand):
                 continue
             runs = work.pending.popleft()
             work.out += 1
@@ -148,6 +135,7 @@ class Supervisor:
                 work.entry.recipe,
                 work.entry.videos,
                 work.entry.result,
+                work.writer.token,
                 work.writer.manifest.model_copy(update={"parts": ()}),
                 runs,
                 frozenset(work.avoid),
@@ -163,7 +151,9 @@ class Supervisor:
         if room <= 0:
             return None
         now = time.monotonic()
-        while work := next((w for w in self._queue if w.not_before < now and self._may_have(w, hand)), None):
+        while work := next(
+            (w for w in self._queue if w.not_before < now and self._match.may_have(w, hand)), None
+        ):
             self._queue.remove(work)
             self._active.append(work)
             if self.settings.claim and is_claimed(work.entry.result):
@@ -225,21 +215,22 @@ class Supervisor:
             self._stored += 1
 
     def _opened(self, work: Work, manifest: Manifest) -> None:
-        options = self.plan.recipes[work.entry.recipe].options
-        overwrite = work.anew or (options.overwrite and not self.journal.is_begun(work.entry))
+        recipe, result = self.plan.recipes[work.entry.recipe], work.entry.result
+        overwrite = work.anew or (recipe.options.overwrite and not work.begun)
+        if not recipe.options.overwrite:
+            refuse_foreign(result, beside(result, recipe, self.settings.then).files)
         try:
-            writer = start(work.entry.result, manifest, overwrite=overwrite)
+            writer = start(result, manifest, overwrite=overwrite)
         except BusyError as error:
             if not self.settings.claim:
                 raise
             self._pass_over(work, error)
             return
         except ResultError:
-            if not options.overwrite:
+            if not recipe.options.overwrite:
                 raise
-            writer = start(work.entry.result, manifest, overwrite=True)
-        hands = self.crew.hands
-        work.begin(writer, hands[0].parts, PIECES * len(hands))
+            writer = start(result, manifest, overwrite=True)
+        work.begin(writer, self.crew.hands[0].parts, PIECES * len(self.crew.hands))
         self._become(work, "predicting")
         self._wrap(work) if writer.finished else self._piece_done(work)
 
@@ -265,10 +256,7 @@ class Supervisor:
             self._queue.appendleft(work)
             self._become(work, "waiting")
         elif work.writer is not None:
-            told: dict[str, Any] = {"peak_memory_bytes": work.memory, "peak_gpu_bytes": work.gpu_memory}
-            if work.avoid:
-                told["avoided_packets"] = sorted(work.avoid)
-            work.writer.finish({**provenance.at_end(time.time() - work.began), **told})
+            work.writer.finish({**provenance.at_end(time.time() - work.began), **work.facts()})
             self._wrap(work)
 
     def _wrap(self, work: Work) -> None:
@@ -287,7 +275,6 @@ class Supervisor:
         elif isinstance(error, ModelError):
             self._end(work, "failed", error)
             for other in [each for each in self._queue if each.entry.recipe == work.entry.recipe]:
-                self._queue.remove(other)
                 self._end(other, "failed", error)
         elif (
             isinstance(error, InferenceError)
@@ -305,10 +292,7 @@ class Supervisor:
         work.tries += 1
         if way == "cpu":
             log.warning("%s: %s; it goes on, anew, on the CPU", work.entry.name, error.what)
-            work.on_cpu = work.anew = True
-            if not any(each.device == "cpu" for each in self.crew.hands):
-                self.crew.hire(["cpu"])
-            self._again(work)
+            self._to_cpu(work)
         elif way == "retry" and work.tries < self.settings.attempts:
             log.warning("%s: %s; it is tried again", work.entry.name, error.what)
             self._again(work)
@@ -317,6 +301,13 @@ class Supervisor:
             self.halted = error if way == "stop" else self.halted
         if not isinstance(error, MemoryFullError):  # the device may be in no state to go on
             self._lost(hand, blamed=False)
+
+    def _to_cpu(self, work: Work) -> None:
+        """Anew: what this run has of it was made on another device. What others made stays."""
+        work.on_cpu, work.anew = True, work.begun
+        self.crew.hire(self._match.lacking([work], [hand.device for hand in self.crew.hands]))
+        if work in self._active:
+            self._again(work)
 
     def _again(self, work: Work) -> None:
         """From the opening on, once nobody is at work on it any more."""
@@ -338,6 +329,30 @@ class Supervisor:
             work = self.works[task.work]
             if not work.ended:
                 self._guarded(work, partial(self._take_back, task=task))
+        self._strand(hand)
+
+    def _strand(self, gone: Hand) -> None:
+        """Where the last worker of its kind is gone for good, what was for it goes to the CPU, or fails.
+
+        Raises:
+            InferenceError: nobody is left.
+        """
+        hands = self.crew.hands
+        stranded = [
+            work
+            for work in (*self._queue, *self._active)
+            if work.state != "wrapping" and not any(self._match.fits(work, hand) for hand in hands)
+        ]
+        error = gone.unfit or EthoposeError(f"no worker is left on {gone.device}")
+        may_move = self.settings.on_gpu_failure == "cpu"
+        if not hands and not (may_move and any(not self._match.is_for_cpu(work) for work in stranded)):
+            raise InferenceError(error.what, where=error.where, fix=error.fix)
+        for work in stranded:
+            if self._match.is_for_cpu(work) or not may_move:
+                self._end(work, "failed", error)
+            else:
+                log.warning("%s: %s; it goes on, anew, on the CPU", work.entry.name, error.what)
+                self._to_cpu(work)
 
     def _take_back(self, work: Work, task: Task) -> None:
         match task:
@@ -351,16 +366,12 @@ class Supervisor:
 
     def _suspect(self, work: Work, hand: Hand, code: int | None) -> None:
         """It is tried again with each packet told; one that ends two processes is left out."""
-        work.deaths += 1
-        work.unexplained += 1
+        trying = hand.trying.packet if hand.trying and hand.trying.work == work.number else None
+        left_out = work.blame(trying)
         self.journal.note(work, "worker lost", code=code)
         log.warning("%s: its process ended (exit %s)", work.entry.name, code)
-        trying = hand.trying.packet if hand.trying and hand.trying.work == work.number else None
-        if trying is not None and trying == work.blamed and len(work.avoid) < MOST_AVOIDED:
-            log.warning("%s: packet %d ends the decoder; its frame is left out", work.entry.name, trying)
-            work.avoid.add(trying)
-            work.unexplained, trying = 0, None
-        work.blamed, work.careful = trying, True
+        if left_out is not None:
+            log.warning("%s: packet %d ends the decoder; its frame is left out", work.entry.name, left_out)
         if work.unexplained >= self.settings.attempts:
             what = f"set aside: it ended {work.deaths} processes (exit {code})"
             self._end(work, "failed", VideoError(what, where=work.entry.name))
@@ -373,8 +384,9 @@ class Supervisor:
 
     def _end(self, work: Work, state: State, error: EthoposeError | None = None) -> None:
         work.end(state, error)
-        if work in self._active:
-            self._active.remove(work)
+        for place in (self._active, self._queue):
+            if work in place:
+                place.remove(work)
         self.journal.note(work, state)
         log.info("%s: %s%s", work.entry.name, state, f": {error}" if error else "")
         if state == "failed" and self.settings.fail_fast and self.halted is None:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ethopose.core import EthoposeError
 from ethopose.run.messages import Beat, Runs
@@ -41,6 +41,7 @@ class Work:
     lost: int = 0
     on_cpu: bool = False  # a GPU's memory did not suffice
     not_before: float = 0.0  # by `time.monotonic`: another run was at work on it
+    begun: bool = False  # this run has a result of it, finished or not
     alone: bool = False  # one of several that may have ended a process: until it is known which
     anew: bool = False  # its unfinished result is to be replaced
     had: int = 0  # frames that were stored when it was opened
@@ -80,10 +81,27 @@ class Work:
 
     def begin(self, writer: Writer, parts: int | None, pieces: int) -> None:
         """Its result is open; what is missing is cut into pieces of so many parts, or so many pieces."""
-        self.writer, self.began = writer, self.began or time.time()
+        self.writer, self.began, self.begun = writer, self.began or time.time(), True
         self.sha256 = str(writer.manifest.video["sha256"])
         self.pending = deque(_pieces(writer.manifest, parts, pieces))
         self.kept, self.had = writer.finished, writer.done
+
+    def blame(self, packet: int | None) -> int | None:
+        """A process ended while it was at work on this, perhaps at a packet; gives the packet that is left
+        out from now on, where two have ended at one."""
+        self.deaths += 1
+        self.unexplained += 1
+        found = None
+        if packet is not None and packet == self.blamed and len(self.avoid) < MOST_AVOIDED:
+            self.avoid.add(packet)
+            self.unexplained, found, packet = 0, packet, None
+        self.blamed, self.careful = packet, True
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What the result's manifest is to tell of its making."""
+        told: dict[str, Any] = {"peak_memory_bytes": self.memory, "peak_gpu_bytes": self.gpu_memory}
+        return told | ({"avoided_packets": sorted(self.avoid)} if self.avoid else {})
 
     def seen(self, beat: Beat) -> None:
         """How much the process holds that works on it."""

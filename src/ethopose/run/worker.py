@@ -33,6 +33,7 @@ from ethopose.run.messages import (
     Unfit,
     Wrap,
 )
+from ethopose.runtime.device import host_peak
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class Worker:
 
     def _beat(self) -> None:
         while True:
-            self.line.send(Beat(self._frames, _memory(), _gpu_memory(), time.process_time()))
+            self.line.send(Beat(self._frames, host_peak(), _gpu_memory(), time.process_time()))
             time.sleep(BEAT)
 
     def _work_off(self, lane: SimpleQueue[Task]) -> None:
@@ -142,15 +143,6 @@ class Worker:
 
     def _count(self, frames: int) -> None:
         self._frames += frames
-
-
-def _memory() -> int:
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _gpu_memory() -> int:

@@ -25,7 +25,8 @@ class TorchStage:
         if self._device.type == "cuda" and compute.precision == "fp32":
             torch.backends.cudnn.allow_tf32 = False  # TF32 keeps 10 bits: not what fp32 promises
         graph = build_trained(source.stage, source.weights())
-        self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
+        with _told():
+            self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
         self._decode = {False: DecodeGraph(self._graph), True: DecodeGraph(build_wide(source.stage))}
         self._low = compute.precision == "bf16"
 

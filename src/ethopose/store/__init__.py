@@ -1,7 +1,7 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
 from ethopose.store.atomic import make_folder, replacing, replacing_path
-from ethopose.store.claims import is_claimed
+from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export
 from ethopose.store.parts import store_part
 from ethopose.store.result import SUFFIX, Part, Result, is_result, read
@@ -20,6 +20,7 @@ __all__ = [
     "PartRecord",
     "Result",
     "Writer",
+    "check_held",
     "is_claimed",
     "is_result",
     "make_folder",

@@ -14,6 +14,7 @@ import secrets
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -74,7 +75,12 @@ class Claim:
 
     def check(self) -> None:
         """Raises BusyError where another run has taken the folder over: nobody saw this process live."""
-        if self._lost or _holder(self.path) not in (self.holder, None):
+        try:
+            taken = self._lost or _holder(self.path) not in (self.holder, None)
+        except OSError as error:  # a network disk that is away: nobody else can tell more
+            log.debug("the claim %s cannot be read: %s", self.path, error)
+            return
+        if taken:
             raise BusyError("another run has taken over here", where=self.path.parent, fix="let it finish")
 
     def release(self) -> None:
@@ -82,8 +88,9 @@ class Claim:
         if _held.pop(self.holder.token, None) is None:
             return
         self._released.set()
-        if not self._lost and _holder(self.path) == self.holder:
-            self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # a network disk that is away: the claim grows old by itself
+            if not self._lost and _holder(self.path) == self.holder:
+                self.path.unlink(missing_ok=True)
 
     def _keep_fresh(self) -> None:
         missed = False
@@ -126,6 +133,17 @@ def is_claimed(folder: Path) -> bool:
     """Whether somebody who seems to live is at work on a folder."""
     path = folder / NAME
     return path.exists() and not _is_stale(path, _holder(path))
+
+
+def check_held(folder: Path, token: str) -> None:
+    """What a process asks that writes for the holder of a claim, who told it the token.
+
+    Raises:
+        BusyError: the claim is given up, or another's.
+    """
+    found = _holder(folder / NAME)
+    if found is None or found.token != token:
+        raise BusyError("the run that asked for it has left this result", where=folder)
 
 
 def _create(path: Path, holder: Holder) -> bool:

@@ -42,6 +42,11 @@ class Writer:
             self._claim.release()
 
     @property
+    def token(self) -> str:
+        """Of its claim: with it other processes may store parts as long as this one holds the result."""
+        return self._claim.holder.token if self._claim is not None else ""
+
+    @property
     def done(self) -> int:
         """How many of the selected frames are stored."""
         return self.manifest.n_done
