@@ -14,6 +14,7 @@ from commands import parts, start
 from ethopose.core import ExitCode, UsageError
 from ethopose.run import read_status, retry
 from ethopose.run.journal import events
+from ethopose.run.supervisor import Supervisor
 from ethopose.store import read
 
 
@@ -142,15 +143,16 @@ def test_overwrite_after_a_run_that_was_not_overwriting_replaces_all(videos, run
     assert stamps(last)["a.mp4.single.ethopose"] != before["a.mp4.single.ethopose"]
 
 
-def test_an_overwriting_run_that_ended_at_opening_has_replaced_nothing_yet(videos, run_all):
+def test_an_overwriting_run_that_ended_at_opening_has_replaced_nothing_yet(videos, run_all, monkeypatch):
     first = stamps(run_all(videos / "a.mp4"))
 
-    def at_opening(works, hands) -> None:
-        if any(work.state == "opening" for work in works):
-            raise Killed
+    def at_opening(*_: object, **__: object) -> None:
+        raise Killed
 
-    with pytest.raises(Killed):
-        run_all(videos / "a.mp4", overwrite=True, watch=at_opening)
+    with monkeypatch.context() as patch:
+        patch.setattr(Supervisor, "_opened", at_opening)
+        with pytest.raises(Killed):
+            run_all(videos / "a.mp4", overwrite=True)
     assert stamps(run_all(videos / "a.mp4", overwrite=True)) != first
 
 
