@@ -47,7 +47,8 @@ def draw_worst(sample: Sample, folder: Path, *, cutoff: float) -> list[Path]:
     if tiles:
         drawn.append(folder.with_name(SHEET))
         facts = "crosses: placed; dots: found; the worst first"
-        write_png(page(tiles, f"the {len(tiles)} worst images", facts), drawn[-1])
+        title = f"the {len(tiles)} worst images" if len(tiles) > 1 else "the worst image"
+        write_png(page(tiles, title, facts), drawn[-1])
     return drawn
 
 
