@@ -32,7 +32,8 @@ def main() -> None:
             axes.plot(
                 list(figures), [told[name] for told in figures.values()], "o-", color=colour, label=name
             )
-        axes.set(title=dataset.split("-")[0], xlabel="labelled images", xscale="log", yscale="log")
+        axes.set(title=dataset.split("-")[0], xlabel="labelled images", xscale="log")
+        axes.set_ylim(bottom=0)
         axes.set_xticks(list(figures), [str(n) for n in figures])
         axes.minorticks_off()
         axes.set_ylabel("error on held-out images, px")
