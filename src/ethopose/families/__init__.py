@@ -6,24 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ethopose.core import ModelError, UsageError
-from ethopose.families import native, sleap_nn
+from ethopose.families import deeplabcut3, native, sleap_nn
 from ethopose.families.model import Family, Model
 from ethopose.models.plugins import load_plugin
 
 FAMILIES = (
     Family("ethopose", native.recognises, native.read),
     Family("SLEAP-NN", sleap_nn.recognises, sleap_nn.read),
+    Family("DeepLabCut 3", deeplabcut3.recognises, deeplabcut3.read),
 )
 
 __all__ = ["FAMILIES", "Family", "Model", "family_of", "load"]
 
 
 def load(model: str | Path | Sequence[str | Path], *, alone: bool = False, trust_code: bool = False) -> Model:
-    """The model in a folder, or in the two folders of a top-down pair in any order.
+    """The model at a path, or at the two of a top-down pair in any order.
 
-    A file of a model folder (a checkpoint, a configuration) stands for its folder. `alone` is for looking
-    at: a model that reads crops without the one that finds them, and code that lies in a folder left
-    alone. `trust_code` runs that code.
+    A file of a model folder (a checkpoint, a configuration) stands for its folder, or where several networks
+    lie there, for the one whose weights it holds. `alone` is for looking at: a model that reads crops without
+    the one that finds them, and code that lies in a folder left alone. `trust_code` runs that code.
 
     Raises:
         ModelError: there is no folder, or nothing in it is known.
@@ -31,20 +32,20 @@ def load(model: str | Path | Sequence[str | Path], *, alone: bool = False, trust
             own that nobody said to trust.
     """
     given = [model] if isinstance(model, str | Path) else list(model)
-    folders = [_folder(Path(path)) for path in given]
-    if not 1 <= len(folders) <= 2:
-        raise UsageError(f"a model is one folder or a pair of two, not {len(folders)}")
-    families = {family_of(folder).name: family_of(folder) for folder in folders}
+    paths = [_there(Path(path)) for path in given]
+    if not 1 <= len(paths) <= 2:
+        raise UsageError(f"a model is one folder or a pair of two, not {len(paths)}")
+    families = {family_of(path).name: family_of(path) for path in paths}
     if len(families) > 1:
-        raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(folders))
-    found = next(iter(families.values())).read(folders)
+        raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(paths))
+    found = next(iter(families.values())).read(paths)
     if alone:
         return found
     if found.spec.stages[0].preparation.crop:
         raise UsageError(
             f"a {found.spec.kind} model reads crops and needs to be told where the animals are",
-            where=folders[0],
-            fix=f"give its centroid model as well: -m CENTROID -m {folders[0].name}",
+            where=paths[0],
+            fix=f"give its centroid model as well: -m CENTROID -m {paths[0].name}",
         )
     _load_code(found, trusted=trust_code)
     return found
@@ -61,21 +62,20 @@ def _load_code(model: Model, *, trusted: bool) -> None:
         load_plugin(model.paths[0] / name)
 
 
-def family_of(folder: Path) -> Family:
-    """The tool that wrote a model folder."""
+def family_of(path: Path) -> Family:
+    """The tool that wrote a model."""
     for family in FAMILIES:
-        if family.recognises(folder):
+        if family.recognises(path):
             return family
     known = ", ".join(family.name for family in FAMILIES)
-    raise ModelError("no model that ethopose knows", where=folder, fix=f"give a model folder of {known}")
+    raise ModelError("no model that ethopose knows", where=path, fix=f"give a model folder of {known}")
 
 
-def _folder(path: Path) -> Path:
+def _there(path: Path) -> Path:
     if not path.exists():
         raise UsageError("no such model folder", where=path, fix="check the path given with -m")
-    folder = path if path.is_dir() else path.parent
-    return folder.resolve()
+    return path.resolve()
 
 
-def _listed(folders: Sequence[Path]) -> str:
-    return ", ".join(str(folder) for folder in folders)
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))

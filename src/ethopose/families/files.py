@@ -11,6 +11,11 @@ import yaml
 from ethopose.core import ModelError
 
 
+def folder_of(path: Path) -> Path:
+    """A model folder, told by itself or by a file in it."""
+    return path if path.is_dir() else path.parent
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file whose top level is a mapping."""
     try:

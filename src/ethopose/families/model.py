@@ -29,4 +29,4 @@ class Family:
 
     name: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Sequence[Path]], Model]  # one folder, or the two of a top-down pair
+    read: Callable[[Sequence[Path]], Model]  # one path, or the two of a top-down pair

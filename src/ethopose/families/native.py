@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, UsageError
-from ethopose.families.files import file_digest, read_yaml
+from ethopose.families.files import file_digest, folder_of, read_yaml
 from ethopose.families.model import Model
 from ethopose.models.spec import ModelSpec
 from ethopose.store.atomic import replacing
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 SPEC, WEIGHTS = "model.yaml", "weights.safetensors"
 
 
-def recognises(folder: Path) -> bool:
+def recognises(path: Path) -> bool:
     """Whether the folder holds one of our models."""
-    return (folder / SPEC).is_file()
+    return (folder_of(path) / SPEC).is_file()
 
 
-def read(folders: Sequence[Path]) -> Model:
+def read(paths: Sequence[Path]) -> Model:
     """The model in our own folder. Both stages of a pair lie in one."""
-    if len(folders) != 1:
+    if len(paths) != 1:
         raise UsageError("two folders of ethopose form no pair: one folder holds both stages")
-    folder = folders[0]
+    folder = folder_of(paths[0])
     try:
         spec = ModelSpec.model_validate({**read_yaml(folder / SPEC), "name": folder.name})
     except ValidationError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
-from ethopose.families.files import file_digest, read_yaml
+from ethopose.families.files import file_digest, folder_of, read_yaml
 from ethopose.families.model import Model
 from ethopose.models.spec import Color, ModelSpec, Network, Part, Preparation, Stage
 
@@ -32,13 +32,14 @@ KINDS = ("single_instance", "centroid", *SECOND_STAGES, "bottomup", "multi_class
 Config = Mapping[str, Any]
 
 
-def recognises(folder: Path) -> bool:
+def recognises(path: Path) -> bool:
     """Whether the folder holds a SLEAP-NN model."""
-    return (folder / CONFIG).is_file()
+    return (folder_of(path) / CONFIG).is_file()
 
 
-def read(folders: Sequence[Path]) -> Model:
+def read(paths: Sequence[Path]) -> Model:
     """One model, or a centroid model and the model for the crops around its centroids."""
+    folders = [folder_of(path) for path in paths]
     try:
         return _model(folders)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from ethopose.core import SpecError
 
 GROUP = 8  # channels that group normalisation takes together
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of its pictures, 0 to 1
+
+
+class Normalise(nn.Module):
+    """Pictures from 0 to 1 less a mean, over a deviation; of gray ones over their mean."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], in_channels: int = 3) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            told = torch.tensor(values).view(-1, 1, 1)
+            told = told if in_channels == len(told) else told.mean(0, keepdim=True)
+            self.register_buffer(name, told, persistent=False)
+
+    def forward(self, image: Float[Tensor, "batch channel height width"]) -> Tensor:
+        """Of the same shape."""
+        return (image - self.mean) / self.std
 
 
 def conv_norm_act(
-    source: int, target: int, kernel: int = 3, *, stride: int = 1, norm: str = "batch"
+    source: int, target: int, kernel: int = 3, *, stride: int = 1, norm: str = "batch", groups: int = 1
 ) -> nn.Sequential:
     """A convolution that keeps the size (or divides it by `stride`), normalisation, SiLU."""
-    convolution = nn.Conv2d(source, target, kernel, stride, kernel // 2, bias=False)
+    convolution = nn.Conv2d(source, target, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, normalisation(norm, target), nn.SiLU(inplace=True))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -51,7 +52,7 @@ def to_pictures(images: Images, preparation: Preparation) -> Images:
             images = resize(images, int(height * preparation.scale), int(width * preparation.scale))
     multiple = preparation.pad_to
     height, width = (math.ceil(size / multiple) * multiple for size in images.shape[1:3])
-    return pad(images, height, width)
+    return pad(images, height, width, preparation.pad_with)
 
 
 def unscaled(xy: Float32[np.ndarray, "*any 2"], preparation: Preparation) -> Float32[np.ndarray, "*any 2"]:
@@ -91,12 +92,13 @@ def crop(
     return windows, left_top.astype(np.float32) if preparation.exact else corner
 
 
-def pad(images: Images, height: int, width: int) -> Images:
-    """Zeros at the bottom and the right up to the size wanted."""
+def pad(images: Images, height: int, width: int, filling: str = "zeros") -> Images:
+    """Zeros, or the mirrored picture, at the bottom and the right up to the size wanted."""
     missing = height - images.shape[1], width - images.shape[2]
     if missing == (0, 0):
         return images
-    return np.pad(images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    mode: Literal["constant", "reflect"] = "constant" if filling == "zeros" else "reflect"
+    return np.pad(images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), mode)
 
 
 def resize(images: Images, height: int, width: int, scale: float | None = None) -> Images:

@@ -54,7 +54,9 @@ class Preparation(Frozen):
     place, x' = (x + 0.5) scale - 0.5, and crops are counted from the pixel where they were cut. If not,
     sleap-nn's arithmetic (0.3.5): x' = x scale whatever whole size results, and crops up to 1 px off."""
     pad_to: int = 1
-    """Zeros at the bottom and right up to a multiple of this."""
+    """The bottom and the right grow up to a multiple of this."""
+    pad_with: Literal["zeros", "mirror"] = "zeros"
+    """What they are filled with: the picture is mirrored in its last row and column, or nothing."""
 
 
 class Network(Frozen):

@@ -1,8 +1,12 @@
 """The backbones that a spec can name. A backbone is an image in, features by stride out."""
 
+from ethopose.models.backbones.cspnext import CSPNeXt
+from ethopose.models.backbones.hrnet import HRNet
 from ethopose.models.backbones.nano import Nano
 from ethopose.models.backbones.timm import Timm
 from ethopose.models.backbones.unet import UNet
 from ethopose.models.registry import Registry
 
-BACKBONES = Registry("backbone", {"nano": Nano, "unet": UNet, "timm": Timm})
+BACKBONES = Registry(
+    "backbone", {"nano": Nano, "unet": UNet, "timm": Timm, "hrnet": HRNet, "cspnext": CSPNeXt}
+)

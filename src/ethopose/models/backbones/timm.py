@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ethopose.core import SpecError
+from ethopose.models.layers import Normalise
 
 # Names to begin with, and their millions of parameters without classifier.
 RECOMMENDED = {
@@ -26,33 +26,32 @@ RECOMMENDED = {
 class Timm(nn.Module):
     """The encoder `model` with its features down to `max_stride`; `channels` maps strides to channels.
 
+    With `output_stride` no layer goes deeper: those that would are dilated instead (of encoders that can).
     Pictures from 0 to 1 are normalised here by the mean and deviation that timm tells of the model. Nothing
     is downloaded: weights are by chance, or those that `ethopose.models.pretrained` fetches.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, *, in_channels: int = 3, model: str, max_stride: int = 32) -> None:
+    def __init__(
+        self, *, in_channels: int = 3, model: str, max_stride: int = 32, output_stride: int | None = None
+    ) -> None:
         super().__init__()
         self.in_channels, self.model = in_channels, model
-        whole = create_encoder(model, in_channels)
+        dilated = {} if output_stride is None else {"output_stride": output_stride}
+        whole = create_encoder(model, in_channels, **dilated)
         strides = whole.feature_info.reduction()
-        if len(set(strides)) < len(strides):
+        if len(set(strides)) < len(strides) and not dilated:
             raise SpecError(f"{model} has no features at several strides", fix="choose another timm encoder")
-        kept = tuple(index for index, stride in enumerate(strides) if stride <= max_stride)
-        if not kept:
+        deepest = {stride: index for index, stride in enumerate(strides) if stride <= max_stride}
+        if not deepest:
             raise SpecError(f"{model} has no features of stride {max_stride} or less; there are {strides}")
-        self.encoder = create_encoder(model, in_channels, out_indices=kept)
-        self.channels = {strides[index]: whole.feature_info.channels()[index] for index in kept}
-        for name in ("mean", "std"):
-            told = torch.tensor(self.encoder.pretrained_cfg[name]).view(-1, 1, 1)
-            told = told if in_channels == len(told) else told.mean(0, keepdim=True)
-            self.register_buffer(name, told, persistent=False)
+        self.encoder = create_encoder(model, in_channels, out_indices=tuple(deepest.values()), **dilated)
+        self.channels = {stride: whole.feature_info.channels()[index] for stride, index in deepest.items()}
+        told = self.encoder.pretrained_cfg
+        self.normalise = Normalise(told["mean"], told["std"], in_channels)
 
     def forward(self, image: Float[Tensor, "batch channel height width"]) -> dict[int, Tensor]:
         """Feature maps by stride."""
-        features = self.encoder((image - self.mean) / self.std)
+        features = self.encoder(self.normalise(image))
         return dict(zip(self.channels, features, strict=True))
 
 
@@ -64,11 +63,17 @@ def encoder_names() -> list[str]:
 
 
 def create_encoder(model: str, in_channels: int, **options: Any) -> Any:
-    """timm's own module that gives a list of features; `options` are those of `timm.create_model`.
+    """The encoder that gives a list of features; `options` are those of `timm.create_model`.
 
     Raises:
         SpecError: timm has none of this name.
     """
+    # only this class of theirs leaves out the layers below the deepest features, whatever the encoder
+    return create_features(model, in_channels, feature_cls="getter", **options)
+
+
+def create_features(model: str, in_channels: int, **options: Any) -> Any:
+    """The same in the class that timm itself takes for it."""
     import timm
 
     name = model.partition(".")[0]
@@ -76,5 +81,4 @@ def create_encoder(model: str, in_channels: int, **options: Any) -> Any:
         near = difflib.get_close_matches(name, encoder_names(), 5)
         fix = f"choose {', '.join(near)}" if near else "`ethopose models list --local` tells some"
         raise SpecError(f"timm has no encoder named {model!r}", fix=fix)
-    # only this class of theirs leaves out the layers below the deepest features, whatever the encoder
-    return timm.create_model(model, features_only=True, feature_cls="getter", in_chans=in_channels, **options)
+    return timm.create_model(model, features_only=True, in_chans=in_channels, **options)

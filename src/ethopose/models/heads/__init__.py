@@ -7,6 +7,7 @@ size, by name, to what earlier heads of the stage found; `Found` says what each 
 from ethopose.models.heads.class_map import ClassMap
 from ethopose.models.heads.class_vector import ClassVector
 from ethopose.models.heads.confidence_map import ConfidenceMap
+from ethopose.models.heads.located_map import LocatedMap
 from ethopose.models.heads.part_affinity import PartAffinity
 from ethopose.models.heads.probability_map import ProbabilityMap
 from ethopose.models.heads.simcc import SimCC
@@ -18,6 +19,7 @@ HEADS = Registry(
         "probability_map": ProbabilityMap,
         "simcc": SimCC,
         "confidence_map": ConfidenceMap,
+        "located_map": LocatedMap,
         "part_affinity": PartAffinity,
         "class_map": ClassMap,
         "class_vector": ClassVector,

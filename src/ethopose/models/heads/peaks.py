@@ -33,6 +33,14 @@ def global_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
     return _first(by_column == value), _first(by_row == value), finite(value)
 
 
+def first_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
+    """The same, but the first in scan order of all cells that hold the maximum (DeepLabCut 3.0.1)."""
+    value = maps.amax((-2, -1))[..., None]
+    row = _first(maps.amax(-1) == value)
+    in_row = maps.gather(-2, row[..., None].expand(*row.shape, maps.shape[-1]))[..., 0, :]
+    return _first(in_row == value), row, finite(value)
+
+
 def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[Tensor, "batch keypoint"]]:
     """x, y and value of the `count` highest peaks in scan order, and the value of the next one.
 

@@ -1,0 +1,9 @@
+"""DeepLabCut 3 (PyTorch engine): a `train` folder, one of its snapshots, an exported `.pt`, or a project.
+
+DeepLabCut's words (bodypart, locref, scorer, shuffle, snapshot) end here. What its files mean and how the
+numbers are made is told in `docs/conventions.md`.
+"""
+
+from ethopose.families.deeplabcut3.model import read, recognises
+
+__all__ = ["read", "recognises"]

@@ -1,0 +1,87 @@
+"""Where in a folder, or a project, the trained networks lie: snapshots by number, shuffles by theirs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ethopose.core import ModelError
+from ethopose.families.files import read_yaml
+
+CONFIG, PROJECT = "pytorch_config.yaml", "config.yaml"
+MODELS = "dlc-models-pytorch"
+SNAPSHOT = re.compile(r"snapshot-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
+SHUFFLE = re.compile(r"(?P<task>.+)-trainset(?P<percent>\d+)shuffle(?P<number>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A snapshot and the configuration that says what network it is of."""
+
+    folder: Path
+    snapshot: Path
+
+    @property
+    def uid(self) -> str:
+        """The number of its epoch as DeepLabCut writes it into names, such as `50` or `best-120`."""
+        match = SNAPSHOT.fullmatch(self.snapshot.name)
+        return f"{match['best'] or ''}{int(match['epoch'])}" if match else self.snapshot.stem
+
+
+def find(path: Path) -> Place | None:
+    """What a path means, if it is of this tool: a snapshot means itself, a folder its best or last one.
+
+    Raises:
+        ModelError: it is of this tool, and lacks what it should hold.
+    """
+    if path.suffix == ".pt" and (path.parent / CONFIG).is_file():
+        return Place(path.parent, path)
+    folder = path if path.is_dir() else path.parent
+    if (folder / CONFIG).is_file():
+        return Place(folder, last_snapshot(folder))
+    if (folder / PROJECT).is_file() and (folder / MODELS).is_dir():
+        train = _shuffle_folder(folder)
+        return Place(train, last_snapshot(train))
+    return None
+
+
+def last_snapshot(folder: Path) -> Path:
+    """The best one where there is one, else the last, as DeepLabCut's index -1.
+
+    Raises:
+        ModelError: there is none.
+    """
+    found = {path: match for path in folder.glob("*.pt") if (match := SNAPSHOT.fullmatch(path.name))}
+    if not found:
+        raise ModelError("no snapshot-*.pt lies here: the weights are missing", where=folder)
+    return max(found, key=lambda path: (bool(found[path]["best"]), int(found[path]["epoch"])))
+
+
+def _shuffle_folder(project: Path) -> Path:
+    """The `train` folder of the project's first shuffle and fraction, in its present iteration."""
+    config = read_yaml(project / PROJECT)
+    iteration = project / MODELS / f"iteration-{config.get('iteration') or 0}"
+    fraction = float((config.get("TrainingFraction") or [0.95])[0])
+    wanted = f"-trainset{int(100 * fraction)}shuffle1"  # truncated, as DeepLabCut does
+    for folder in sorted(iteration.glob(f"*{wanted}")):
+        if (folder / "train" / CONFIG).is_file():
+            return folder / "train"
+    there = ", ".join(sorted(folder.name for folder in iteration.glob("*"))) or "none"
+    raise ModelError(
+        f"no model of shuffle 1; there are {there}",
+        where=iteration,
+        fix="name the train folder of one",
+    )
+
+
+def shuffle_of(folder: Path, config: Mapping[str, Any]) -> tuple[str, str]:
+    """Task with date, and shuffle, that a `train` folder was made for; its name where nothing tells."""
+    stored = str((config.get("metadata") or {}).get("pose_config_path") or "")
+    kind = PureWindowsPath if "\\" in stored else PurePosixPath
+    for name in (folder.parent.name, kind(stored).parent.parent.name):
+        if match := SHUFFLE.fullmatch(name):
+            return match["task"], f"shuffle{match['number']}"
+    return folder.parent.name if folder.name == "train" else folder.name, ""

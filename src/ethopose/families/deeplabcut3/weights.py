@@ -1,0 +1,67 @@
+"""The weights of a DeepLabCut snapshot under the names of our modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ethopose.core import ModelError
+from ethopose.families.checkpoint import read_checkpoint
+
+# DeepLabCut's names and ours, by backbone; each is looked for once in a name.
+BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
+    "timm": ((r"^backbone\.model\.", "backbone.encoder.model."),),
+    "hrnet": ((r"^backbone\.model\.", "backbone.encoder."),),
+    "cspnext": (
+        (r"^backbone\.stage1\.", "backbone.stages.0."),
+        (r"^backbone\.stage2\.", "backbone.stages.1."),
+        (r"^backbone\.stage3\.", "backbone.stages.2."),
+        (r"^backbone\.stage4\.", "backbone.stages.3."),
+        (r"\.(main|short)_conv\.", r".\1."),
+        (r"\.final_conv\.", ".join."),
+        (r"(\.blocks\.\d+)\.conv1\.", r"\1.first."),
+        (r"(\.blocks\.\d+)\.conv2\.(depth|point)wise_conv\.", r"\1.\2wise."),
+        (r"(stages\.3\.1)\.conv1\.", r"\1.first."),
+        (r"(stages\.3\.1)\.conv2\.", r"\1.last."),
+        (r"\.attention\.fc\.", ".attention.1."),
+        (r"\.conv\.", ".0."),
+        (r"\.norm\.", ".1."),
+    ),
+}
+HEADS = (
+    (r"^(heads\.\d+)\.heatmap_head\.", r"\1.maps."),
+    (r"^(heads\.\d+)\.locref_head\.", r"\1.offsets."),
+    (r"\.deconv_layers\.", ".grow."),
+    (r"\.final_conv\.", ".last."),
+)
+
+
+def stage_weights(snapshot: Path, backbone: str, heads: Sequence[str]) -> dict[str, Tensor]:
+    """Every weight of a snapshot; `heads` are their names there, in our order.
+
+    Raises:
+        ModelError: it holds none.
+    """
+    state = read_checkpoint(snapshot).get("model")
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelError("no weights: the snapshot holds no model", where=snapshot)
+    numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
+    return {_renamed(name, BACKBONES[backbone], numbers): tensor for name, tensor in state.items()}
+
+
+def _renamed(name: str, backbone: Sequence[tuple[str, str]], heads: Mapping[str, str]) -> str:
+    if name.startswith("backbone."):
+        return _substituted(name, backbone)
+    for theirs, ours in heads.items():
+        if name.startswith(theirs):
+            return _substituted(ours + name.removeprefix(theirs), HEADS)
+    return name  # nobody's: it is told when the network is built
+
+
+def _substituted(name: str, table: Sequence[tuple[str, str]]) -> str:
+    for theirs, ours in table:
+        name = re.sub(theirs, ours, name, count=1)
+    return name

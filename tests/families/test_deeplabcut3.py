@@ -1,0 +1,111 @@
+"""DeepLabCut 3's folders: found, read, and networks that say what the peer's said."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import ethopose
+from dlc3_nets import make_net
+from ethopose.core import ModelError
+from ethopose.families import load
+from ethopose.families.deeplabcut3.places import find, last_snapshot
+from ethopose.models.build import DecodeGraph, build_trained
+
+SINGLE = ("single_resnet_50", "single_hrnet_w18", "single_cspnext_s")
+
+
+@pytest.fixture(scope="module")
+def net(shared_data, tmp_path_factory):
+    folder, made = tmp_path_factory.mktemp("nets"), {}
+
+    def give(name: str):
+        if name not in made:
+            made[name] = make_net(shared_data, name, folder)
+        return made[name]
+
+    return give
+
+
+@pytest.fixture
+def project(shared_data, tmp_path):
+    """A trained project, moved."""
+    folder = tmp_path / "moved"
+    shutil.copytree(
+        shared_data / "dlc3/real/openfield-Pranav-2018-10-30", folder, copy_function=shutil.copyfile
+    )
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SINGLE)
+def test_maps_are_those_that_the_peer_recorded(name, net):
+    recorded = net(name)
+    model = load(recorded.folder)
+    graph = build_trained(model.spec.stages[0], model.weights(0))
+    for number in range(len(recorded.images)):
+        picture = torch.from_numpy(recorded.picture(number))[None]
+        with torch.inference_mode():
+            maps = graph(picture)
+            found = dict(zip(("xy", "value"), DecodeGraph(graph)(*maps), strict=True))
+        for ours, theirs in zip(maps, ("heatmap", "locref"), strict=True):
+            wanted = recorded.outputs[f"img{number}/heads/bodypart/{theirs}"]
+            assert ours.shape == wanted.shape
+            np.testing.assert_allclose(ours, wanted, atol=1e-4 * np.abs(wanted).max())
+        wanted = recorded.outputs[f"img{number}/predictor/bodypart/poses"][:, 0]
+        np.testing.assert_allclose(found["xy"][:, :, 0], wanted[..., :2], rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(found["value"][..., 0], wanted[..., 2], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_trained_model_says_of_a_video_what_the_peer_said(project, shared_data, network_cache, tmp_path):
+    import pandas
+
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    video = next(project.glob("videos/*.mp4"))
+    result = ethopose.predict(video, train, out=tmp_path / "x.ethopose", device="cpu", format="none")
+    recorded = next((shared_data / "dlc3/real/analyze_videos/plain_batch8").glob("*.h5"))
+    table = pandas.read_hdf(recorded)
+    assert result.manifest.model["name"] == table.columns[0][0]
+    wanted = table.to_numpy().reshape(len(table), -1, 3)
+    assert result.frame.tolist() == list(range(len(wanted)))
+    distance = np.linalg.norm(result.xy - wanted[..., :2], axis=-1)
+    assert (distance < 0.1).mean() >= 0.99
+    assert (np.abs(result.confidence - wanted[..., 2]) < 1e-2).mean() >= 0.99
+
+
+def test_a_model_is_found_by_any_of_its_names(project):
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    snapshot = next(train.glob("snapshot-*.pt"))
+    for path in (train, train / "pytorch_config.yaml", snapshot, project, project / "config.yaml"):
+        place = find(path)
+        assert (place.folder, place.snapshot, place.uid) == (train, snapshot, "best-4")
+
+
+def test_the_best_snapshot_counts_where_there_is_one_else_the_last(tmp_path):
+    for name in ("snapshot-010.pt", "snapshot-200.pt", "snapshot-detector-300.pt", "snapshot-1000.pt"):
+        (tmp_path / name).touch()
+    assert last_snapshot(tmp_path).name == "snapshot-1000.pt"
+    (tmp_path / "snapshot-best-150.pt").touch()
+    assert last_snapshot(tmp_path).name == "snapshot-best-150.pt"
+
+
+def test_what_lacks_is_one_clear_line(project):
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    snapshot = next(train.glob("snapshot-*.pt"))
+    content = snapshot.read_bytes()
+    snapshot.unlink()
+    with pytest.raises(ModelError, match="the weights are missing"):
+        load(train)
+    snapshot.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match="no checkpoint that can be read"):
+        load(train).weights(0)
+    config = train / "pytorch_config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("type: CSPNeXt", "type: Mamba"))
+    with pytest.raises(ModelError, match=r"the backbone Mamba is not supported.*ResNet"):
+        load(train)
+    config.write_text(text.replace("bodyparts:", "body_parts:"))
+    with pytest.raises(ModelError, match="makes no sense"):
+        load(train)
