@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from dlc3_nets import make_net
 
 import ethopose
-from dlc3_nets import make_net
 from ethopose.core import ModelError
 from ethopose.families import load
 from ethopose.families.deeplabcut3.places import find, last_snapshot

@@ -1,4 +1,4 @@
-"""CSPNeXt: stages that send half of the channels through blocks of large kernels (Lyu et al. 2022, RTMDet)."""
+"""CSPNeXt: stages that send half of the channels through large kernels (Lyu et al. 2022, RTMDet)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POOLS = (5, 9, 13)
 
 
 class CSPNeXt(nn.Module):
-    """Features at strides 4 to 32. `width` and `depth` are shares of the largest layout's channels and blocks.
+    """Features at strides 4 to 32. `width` and `depth` are shares of l's channels and blocks.
 
     s is 0.5 and 0.33, m 0.75 and 0.67, l 1 and 1, x 1.25 and 1.33. Pictures from 0 to 1 are normalised here
     by ImageNet's mean and deviation.
