@@ -1,6 +1,7 @@
 """What is left for the host: decoded arrays in, animals out. NumPy and numba, no torch."""
 
 from ethopose.models.grouping.affinity import Affinity
+from ethopose.models.grouping.assembly import Assembly
 from ethopose.models.grouping.classes import ByClassMap, ByClassVector
 from ethopose.models.grouping.instances import Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.grouping.simple import OneEach, OnePerPeak
@@ -12,6 +13,7 @@ GROUPINGS: Registry[Grouping] = Registry(
         "one_each": OneEach,
         "one_per_peak": OnePerPeak,
         "affinity": Affinity,
+        "assembly": Assembly,
         "class_map": ByClassMap,
         "class_vector": ByClassVector,
     },

@@ -11,6 +11,7 @@ from ethopose.models.heads.located_map import LocatedMap
 from ethopose.models.heads.part_affinity import PartAffinity
 from ethopose.models.heads.probability_map import ProbabilityMap
 from ethopose.models.heads.simcc import SimCC
+from ethopose.models.heads.staged_fields import StagedFields
 from ethopose.models.registry import Registry
 
 HEADS = Registry(
@@ -21,6 +22,7 @@ HEADS = Registry(
         "confidence_map": ConfidenceMap,
         "located_map": LocatedMap,
         "part_affinity": PartAffinity,
+        "staged_fields": StagedFields,
         "class_map": ClassMap,
         "class_vector": ClassVector,
     },

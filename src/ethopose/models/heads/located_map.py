@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -73,27 +73,45 @@ class LocatedMap(nn.Module):
     def targets(self, truth: Truth) -> Outputs:
         """Gaussians of 2/3 `reach` px around the keypoints of the first animal, and in reach of them the way
         there; NaN elsewhere. The middle of cell k is at (k + 0.5) * stride."""
-        xy = truth.xy[:, 0]
-        height, width = (self._cells(side) for side in truth.size)
-        columns, rows = (
-            (torch.arange(cells, device=xy.device) + 0.5) * self.stride for cells in (width, height)
-        )
-        dx, dy = columns - xy[..., 0, None, None], rows[:, None] - xy[..., 1, None, None]
-        distance = dx.square() + dy.square()
+        size = map_size(truth.size, self.source, self.maps.steps)
+        distance, ways = ways_to(truth.xy[:, 0], size, self.stride)
         sigma = 2 * self.reach / 3
         targets = {"maps": torch.exp(-distance / (2 * sigma**2)).nan_to_num(0.0)}
         if self.offsets is not None:
-            both = torch.stack([-d.expand_as(distance) / self.unit for d in (dx, dy)], 2)
             near = (distance <= self.reach**2)[:, :, None]
-            targets["offsets"] = torch.where(near, both, torch.nan).flatten(1, 2)
+            targets["offsets"] = torch.where(near, ways / self.unit, torch.nan).flatten(1, 2)
         return targets
 
-    def _cells(self, side: int) -> int:
-        """How many cells a side of a picture becomes."""
-        cells = -(-side // self.source)
-        for kernel, stride in self.maps.steps:
-            cells = (cells - 1) * stride + kernel
-        return cells
+
+def ways_to(xy: Tensor, size: tuple[int, int], stride: float) -> tuple[Tensor, Tensor]:
+    """The squared distance of each cell of maps of `size` (height, width) from each keypoint (batch keypoint
+    2), px², and the way there, px (batch keypoint 2 height width); NaN where xy is."""
+    rows, columns = ((torch.arange(cells, device=xy.device) + 0.5) * stride for cells in size)
+    dx, dy = xy[..., 0, None, None] - columns, xy[..., 1, None, None] - rows[:, None]
+    ways = torch.stack(torch.broadcast_tensors(dx, dy), 2)
+    return ways.square().sum(2), ways
+
+
+def located_targets(
+    xy: Tensor, size: tuple[int, int], stride: float, reach: float, unit: float
+) -> dict[str, Tensor]:
+    """1 within `reach` px of any animal's keypoint, and the way there; of several animals the last counts."""
+    maps = torch.zeros((len(xy), xy.shape[2], *size), device=xy.device)
+    offsets = torch.full((len(xy), xy.shape[2], 2, *size), torch.nan, device=xy.device)
+    for animal in xy.unbind(1):
+        distance, ways = ways_to(animal, size, stride)
+        near = distance <= reach**2
+        maps = torch.where(near, 1.0, maps)
+        offsets = torch.where(near[:, :, None], ways / unit, offsets)
+    return {"maps": maps, "offsets": offsets.flatten(1, 2)}
+
+
+def map_size(size: tuple[int, int], source: int, steps: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Height and width of maps that grow from features of stride `source` by kernels and strides."""
+    height, width = (-(-side // source) for side in size)
+    for kernel, stride in steps:
+        height, width = (height - 1) * stride + kernel, (width - 1) * stride + kernel
+    return height, width
 
 
 def _check(maps: Growth, offsets: Growth | None, keypoints: int) -> None:

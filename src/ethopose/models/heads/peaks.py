@@ -59,6 +59,21 @@ def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[T
     return x.gather(-1, order), y.gather(-1, order), value.gather(-1, order), next_value
 
 
+def plateau_peaks(maps: Maps, count: int, least: float) -> tuple[Cells, Cells, Values]:
+    """Column, row and value of the `count` highest cells, in scan order, that none of the 5 x 5 around them
+    exceeds and that reach `least`. Of a flat top every cell counts (DeepLabCut 3.0.1).
+
+    Free places have value -inf.
+    """
+    pooled = functional.max_pool2d(maps, 5, 1, 2)
+    cells = torch.where((maps == pooled) & (maps >= least), maps, LOWEST).flatten(-2)
+    best = cells.topk(min(count, cells.shape[-1]))
+    order = best.indices.argsort(-1)
+    cell, value = (part.gather(-1, order) for part in (best.indices, best.values))
+    width = maps.shape[-1]
+    return cell % width, cell // width, finite(value)
+
+
 def _settle(maps: Maps, column: Cells, row: Cells, value: Values) -> tuple[Values, Values, Values]:
     """Mean column and row of the flat top that starts at each cell, and its value, -inf for no peak.
 

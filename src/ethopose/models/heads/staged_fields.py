@@ -1,0 +1,158 @@
+"""Maps and part affinity fields that several stages refine, each seeing what the one before said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ethopose.models.heads import peaks
+from ethopose.models.heads.growth import Growth
+from ethopose.models.heads.head import Found, Outputs, Truth
+from ethopose.models.heads.located_map import UNIT, located_targets, map_size
+from ethopose.models.losses import Criteria
+
+LEAST = 0.01  # of a smoothed map, that a peak must reach
+ONE = 2.0**-23  # cells that each line is longer by, so that none has no length
+
+
+class StagedFields(nn.Module):
+    """Several animals a picture: peaks of smoothed maps, and how well a field an edge agrees with each line.
+
+    Maps (K), offsets (2K) and fields (2 for each of `edges`) begin at half the stride `source`; `stages` of
+    convolutions read the maps, the fields and `features` channels, each what the one before gave; then they
+    grow (`Growth`). Peaks are the highest of 5 x 5 cells of maps smoothed by a Gaussian of `sigma` cells, the
+    `peaks_kept` highest a keypoint: as many as there are animals, for no more are ever linked. A line is scored
+    along `kept` edges by the length of the field's integral over its whole cells, a cell. Source: DeepLabCut
+    3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
+    """
+
+    finds = ("xy", "value", "line_score")
+    outputs = ("maps", "offsets", "fields")
+
+    def __init__(
+        self,
+        channels: dict[int, int],
+        *,
+        keypoints: int,
+        edges: Sequence[tuple[int, int]],
+        source: int,
+        maps: Mapping[str, Any],
+        offsets: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        kept: Sequence[int] | None = None,
+        stages: int = 5,
+        features: int = 128,
+        sigma: float = 1.0,
+        sigmoid: bool = True,
+        unit: float = UNIT,
+        reach: float = 17.0,
+        width: float = 20.0,
+        peaks_kept: int = 32,
+        loss: dict[str, str] | None = None,
+        weight: dict[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.source, self.edges, self.peaks_kept = source, [tuple(edge) for edge in edges], peaks_kept
+        self.kept = list(range(len(edges)) if kept is None else kept)
+        self.sigmoid, self.unit, self.reach, self.width = sigmoid, unit, reach, width
+        wide, lines = channels[source], 2 * len(edges)
+        told = features + keypoints + lines if stages else wide
+        begin = (keypoints, 2 * keypoints, lines, features) if stages else ()
+        self.begin = nn.ModuleList(nn.ConvTranspose2d(wide, number, 3, 2, 1, 1) for number in begin)
+        self.refine_maps, self.refine_fields = (
+            nn.ModuleList(nn.Conv2d(told, number, 3, padding="same") for _ in range(stages))
+            for number in (keypoints, lines)
+        )
+        self.maps = Growth(told, **maps)
+        self.offsets = Growth(2 * keypoints if stages else wide, **offsets)
+        self.fields = Growth(told, **fields)
+        self.stride = source / self.maps.times / (2 if stages else 1)
+        self.register_buffer("kernel", _gaussian(sigma), persistent=False)
+        own = {
+            "maps": ("binary_cross_entropy_logits", 1.0),
+            "offsets": ("huber", 0.05),
+            "fields": ("huber", 0.1),
+        }
+        self.losses = Criteria(own, loss, weight)
+
+    def forward(self, features: dict[int, Tensor]) -> Outputs:
+        """maps (batch keypoint height width); offsets (batch 2*keypoint ...) and fields (batch 2*edge ...), x
+        before y."""
+        seen = features[self.source]
+        if not self.begin:
+            return {"maps": self.maps(seen), "offsets": self.offsets(seen), "fields": self.fields(seen)}
+        maps, offsets, fields, rest = (layer(seen) for layer in self.begin)
+        told = torch.cat((maps, fields, rest), 1)
+        for number, refine in enumerate(zip(self.refine_maps, self.refine_fields, strict=True)):
+            before = maps
+            maps, fields = (layer(told) for layer in refine)
+            maps = maps + before if number else maps
+            told = torch.cat((maps, fields, rest), 1)
+        return {"maps": self.maps(told), "offsets": self.offsets(offsets), "fields": self.fields(told)}
+
+    def decode(self, outputs: Outputs, found: Found) -> Found:
+        """Peaks: xy in pixels of the prepared image, value; line_score a kept edge."""
+        maps = outputs["maps"].sigmoid() if self.sigmoid else outputs["maps"]
+        across, down = self.kernel.view(1, 1, 1, -1), self.kernel.view(1, 1, -1, 1)
+        flat = maps.flatten(0, 1)[:, None]
+        smooth = functional.conv2d(functional.conv2d(flat, across, padding="same"), down, padding="same")
+        column, row, value = peaks.plateau_peaks(smooth.view(maps.shape), self.peaks_kept, LEAST)
+        both = [peaks.at(outputs["offsets"][:, axis::2], column, row) for axis in (0, 1)]
+        xy = (
+            torch.stack((column, row), -1) * self.stride
+            + self.stride // 2
+            + self.unit * torch.stack(both, -1)
+        )
+        line_score = self._line_score(outputs["fields"], column, row)
+        return {"xy": xy, "value": value, "line_score": line_score}
+
+    def _line_score(self, fields: Tensor, column: Tensor, row: Tensor) -> Tensor:
+        """(batch, kept edge, source peak, destination peak)."""
+        ends = [[self.edges[edge][end] for edge in self.kept] for end in (0, 1)]
+        steps = torch.linspace(0, 1, 10, device=fields.device)
+        points, length = [], torch.zeros((), device=fields.device)
+        for cells in (column, row):
+            start, stop = cells[:, ends[0], :, None].float(), cells[:, ends[1], None].float()
+            length = length + (stop - start).square()
+            points.append((start[..., None] + steps * (stop - start)[..., None]).long())
+        total = torch.zeros_like(length)
+        for axis, along in enumerate(points):
+            channel = [2 * edge + axis for edge in self.kept]
+            field = peaks.at(fields[:, channel], *points)
+            step = (along[..., 1:] - along[..., :-1]).float()
+            total = total + (step * (field[..., 1:] + field[..., :-1]) / 2).sum(-1).square()
+        return (1000 * total.sqrt() / (length.sqrt() + ONE)).round() / 1000
+
+    def targets(self, truth: Truth) -> Outputs:
+        """1 within `reach` px of a keypoint, and the way there; unit vectors along edges, which fade over
+        `width` px to either side; of several animals the last counts."""
+        size = map_size(
+            truth.size, self.source, [(2, 2), *self.maps.steps] if self.begin else self.maps.steps
+        )
+        targets = located_targets(truth.xy, size, self.stride, self.reach, self.unit)
+        columns, rows = (
+            (torch.arange(cells, device=truth.xy.device) + 0.5) * self.stride for cells in (size[1], size[0])
+        )
+        grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+        fields = torch.zeros((len(truth.xy), len(self.edges), *size, 2), device=truth.xy.device)
+        starts, stops = ([edge[end] for edge in self.edges] for end in (0, 1))
+        for animal in truth.xy.unbind(1):
+            line = (animal[:, stops] - animal[:, starts])[:, :, None, None]
+            length = line.square().sum(-1, keepdim=True).sqrt()
+            unit = line / length
+            offset = grid - animal[:, starts][:, :, None, None]
+            along = (offset * unit).sum(-1, keepdim=True)
+            aside = (offset[..., :1] * unit[..., 1:] - offset[..., 1:] * unit[..., :1]).abs()
+            inside = (along >= 0) & (along <= length) & (aside <= self.width)
+            fields = torch.where(inside, unit * (1 - aside / self.width), fields)
+        return {**targets, "fields": fields.permute(0, 1, 4, 2, 3).flatten(1, 2)}
+
+
+def _gaussian(sigma: float) -> Tensor:
+    """Eleven weights that sum to 1."""
+    steps = torch.arange(-5, 6, dtype=torch.float32)
+    return (-(steps**2) / (2 * sigma**2)).softmax(0)
