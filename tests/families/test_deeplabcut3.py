@@ -14,6 +14,7 @@ from ethopose.families.deeplabcut3.places import find, last_snapshot
 from ethopose.models.build import DecodeGraph, build_trained
 
 SINGLE = ("single_resnet_50", "single_hrnet_w18", "single_cspnext_s")
+SEVERAL = ("paf_resnet_50", "dlcrnet_stride32")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,21 @@ def test_maps_are_those_that_the_peer_recorded(name, net):
         wanted = recorded.outputs[f"img{number}/predictor/bodypart/poses"][:, 0]
         np.testing.assert_allclose(found["xy"][:, :, 0], wanted[..., :2], rtol=1e-4, atol=1e-2)
         np.testing.assert_allclose(found["value"][..., 0], wanted[..., 2], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEVERAL)
+def test_maps_and_fields_are_those_that_the_peer_recorded(name, net):
+    recorded = net(name)
+    model = load(recorded.folder)
+    graph = build_trained(model.spec.stages[0], model.weights(0))
+    for number in range(len(recorded.images)):
+        with torch.inference_mode():
+            maps = graph(torch.from_numpy(recorded.picture(number))[None])
+        for ours, theirs in zip(maps, ("heatmap", "locref", "paf"), strict=True):
+            wanted = recorded.outputs[f"img{number}/heads/bodypart/{theirs}"]
+            assert ours.shape == wanted.shape
+            np.testing.assert_allclose(ours, wanted, atol=1e-4 * np.abs(wanted).max())
 
 
 @pytest.mark.slow

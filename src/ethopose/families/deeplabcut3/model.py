@@ -14,7 +14,7 @@ from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import CONFIG, Place, find, shuffle_of
 from ethopose.families.files import file_digest, read_yaml
 from ethopose.families.model import Model
-from ethopose.models.spec import ModelSpec, Network, Part, Preparation, Stage
+from ethopose.models.spec import ModelSpec, Network, Preparation, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +70,7 @@ def _model(place: Place, config: Config) -> Model:
     stage = Stage(
         preparation=_preparation(config["data"]),
         network=network,
-        grouping=Part(name="one_each"),
+        grouping=networks.grouping(heads["bodypart"]),
         peak_threshold=EVERYTHING,
     )
     spec = ModelSpec(

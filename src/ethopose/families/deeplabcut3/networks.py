@@ -50,6 +50,12 @@ def _resnet(config: Config) -> tuple[Part, int]:
     return Part(name="timm", options={"model": name, "max_stride": stride, "output_stride": stride}), stride
 
 
+def _dlcrnet(config: Config) -> tuple[Part, int]:
+    stride = int(given(config, "output_stride", 32))
+    options = {"model": given(config, "model_name", "resnet50"), "output_stride": stride}
+    return Part(name="dlcrnet", options=options), stride
+
+
 def _hrnet(config: Config) -> tuple[Part, int]:
     options = {
         "model": given(config, "model_name", "hrnet_w32"),
@@ -85,6 +91,55 @@ def _heatmap(config: Config, source: int) -> Part:
     return Part(name="located_map", options=options)
 
 
+def _staged(config: Config, source: int) -> Part:
+    predictor: Config = given(config, "predictor", {})
+    generators: Config = given(config, "target_generator", {})
+    reach = next(
+        (g["pos_dist_thresh"] for g in generators.get("generators") or () if "pos_dist_thresh" in g), 17
+    )
+    maps, fields = _growth(config["heatmap_config"]), _growth(config["paf_config"])
+    options = {
+        "keypoints": maps["channels"][-1],
+        "edges": predictor["graph"],
+        "kept": predictor.get("edges_to_keep"),
+        "source": source,
+        "maps": maps,
+        "offsets": _growth(config["locref_config"]),
+        "fields": fields,
+        "stages": given(config, "num_stages", 5),
+        "features": given(config, "features_dim", 128),
+        "sigma": given(predictor, "sigma", 1.0),
+        "sigmoid": given(predictor, "apply_sigmoid", True),
+        "unit": given(predictor, "locref_stdev", UNIT),
+        "reach": reach,
+        "peaks_kept": max(int(predictor["num_animals"]), 1),
+    }
+    return Part(name="staged_fields", options=options)
+
+
+def grouping(config: Config) -> Part:
+    """What makes animals of what the head of animals finds."""
+    if config.get("type") != "DLCRNetHead":
+        return Part(name="one_each")
+    predictor: Config = given(config, "predictor", {})
+    if given(predictor, "nms_radius", 5) != 5:
+        raise ModelError(
+            f"peaks of {predictor['nms_radius']} cells are not supported", fix="ethopose takes 5"
+        )
+    for name in ("add_discarded", "force_fusion", "clip_scores"):
+        if given(predictor, name, False):
+            raise ModelError(f"the predictor's {name} is not supported")
+    graph = predictor["graph"]
+    kept = given(predictor, "edges_to_keep", list(range(len(graph))))
+    options = {
+        "keypoints": predictor["num_multibodyparts"],
+        "edges": [graph[edge] for edge in kept],
+        "animals": predictor["num_animals"],
+        "min_line_score": given(predictor, "min_affinity", 0.05),
+    }
+    return Part(name="assembly", options=options)
+
+
 def _growth(config: Config) -> dict[str, Any]:
     last = config.get("final_conv")
     return {
@@ -95,5 +150,5 @@ def _growth(config: Config) -> dict[str, Any]:
     }
 
 
-BACKBONES = {"ResNet": _resnet, "HRNet": _hrnet, "CSPNeXt": _cspnext}
-HEADS = {"HeatmapHead": _heatmap}
+BACKBONES = {"ResNet": _resnet, "DLCRNet": _dlcrnet, "HRNet": _hrnet, "CSPNeXt": _cspnext}
+HEADS = {"HeatmapHead": _heatmap, "DLCRNetHead": _staged}

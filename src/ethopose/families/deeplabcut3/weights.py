@@ -14,6 +14,14 @@ from ethopose.families.checkpoint import read_checkpoint
 # DeepLabCut's names and ours, by backbone; each is looked for once in a name.
 BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
     "timm": ((r"^backbone\.model\.", "backbone.encoder.model."),),
+    "dlcrnet": (
+        (r"^backbone\.model\.", "backbone.encoder."),
+        (r"^backbone\.conv_block1\.", "backbone.deep.0."),
+        (r"^backbone\.conv_block2\.", "backbone.deep.1."),
+        (r"^backbone\.conv_block3\.", "backbone.shallow.0."),
+        (r"^backbone\.conv_block4\.", "backbone.shallow.1."),
+        (r"^backbone\.conv_block5\.", "backbone.shallow.2."),
+    ),
     "hrnet": ((r"^backbone\.model\.", "backbone.encoder."),),
     "cspnext": (
         (r"^backbone\.stage1\.", "backbone.stages.0."),
@@ -34,6 +42,13 @@ BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
 HEADS = (
     (r"^(heads\.\d+)\.heatmap_head\.", r"\1.maps."),
     (r"^(heads\.\d+)\.locref_head\.", r"\1.offsets."),
+    (r"^(heads\.\d+)\.paf_head\.", r"\1.fields."),
+    (r"^(heads\.\d+)\.convt1\.", r"\1.begin.0."),
+    (r"^(heads\.\d+)\.convt2\.", r"\1.begin.1."),
+    (r"^(heads\.\d+)\.convt3\.", r"\1.begin.2."),
+    (r"^(heads\.\d+)\.convt4\.", r"\1.begin.3."),
+    (r"\.hm_ref_layers\.", ".refine_maps."),
+    (r"\.paf_ref_layers\.", ".refine_fields."),
     (r"\.deconv_layers\.", ".grow."),
     (r"\.final_conv\.", ".last."),
 )

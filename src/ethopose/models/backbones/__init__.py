@@ -1,6 +1,7 @@
 """The backbones that a spec can name. A backbone is an image in, features by stride out."""
 
 from ethopose.models.backbones.cspnext import CSPNeXt
+from ethopose.models.backbones.dlcrnet import DLCRNet
 from ethopose.models.backbones.hrnet import HRNet
 from ethopose.models.backbones.nano import Nano
 from ethopose.models.backbones.timm import Timm
@@ -8,5 +9,13 @@ from ethopose.models.backbones.unet import UNet
 from ethopose.models.registry import Registry
 
 BACKBONES = Registry(
-    "backbone", {"nano": Nano, "unet": UNet, "timm": Timm, "hrnet": HRNet, "cspnext": CSPNeXt}
+    "backbone",
+    {
+        "nano": Nano,
+        "unet": UNet,
+        "timm": Timm,
+        "hrnet": HRNet,
+        "cspnext": CSPNeXt,
+        "dlcrnet": DLCRNet,
+    },
 )

@@ -74,6 +74,15 @@ def create_encoder(model: str, in_channels: int, **options: Any) -> Any:
 
 def create_features(model: str, in_channels: int, **options: Any) -> Any:
     """The same in the class that timm itself takes for it."""
+    return create_model(model, in_channels, features_only=True, **options)
+
+
+def create_model(model: str, in_channels: int, **options: Any) -> Any:
+    """timm's own module.
+
+    Raises:
+        SpecError: timm has none of this name.
+    """
     import timm
 
     name = model.partition(".")[0]
@@ -81,4 +90,4 @@ def create_features(model: str, in_channels: int, **options: Any) -> Any:
         near = difflib.get_close_matches(name, encoder_names(), 5)
         fix = f"choose {', '.join(near)}" if near else "`ethopose models list --local` tells some"
         raise SpecError(f"timm has no encoder named {model!r}", fix=fix)
-    return timm.create_model(model, features_only=True, in_chans=in_channels, **options)
+    return timm.create_model(model, in_chans=in_channels, **options)
