@@ -150,5 +150,29 @@ def _growth(config: Config) -> dict[str, Any]:
     }
 
 
+def _simcc(config: Config, source: int) -> Part:
+    predictor: Config = given(config, "predictor", {})
+    attention: Config = config["gau_cfg"]
+    odd = ("normalize_outputs" in predictor and predictor["normalize_outputs"], attention.get("use_rel_bias"))
+    if any(odd) or attention.get("pos_enc") or given(attention, "act_fn", "SiLU") != "SiLU":
+        raise ModelError("this layout of RTMPose's head is not supported")
+    sigma, beta = given(predictor, "sigma", 6.0), given(predictor, "decode_beta", 150.0)
+    both = sigma if isinstance(sigma, list) else [sigma, sigma]
+    width, height = config["input_size"]
+    options = {
+        "keypoints": config["out_channels"],
+        "size": [height, width],
+        "split": config["simcc_split_ratio"],
+        "kernel": config["final_layer_kernel_size"],
+        "width": attention["hidden_dims"],
+        "keys": attention["s"],
+        "expansion": attention["expansion_factor"],
+        "sharpness": [axis * beta for axis in both],
+        "softmax": given(predictor, "apply_softmax", True),
+        "sigma": both[0],
+    }
+    return Part(name="attended_simcc", options=options)
+
+
 BACKBONES = {"ResNet": _resnet, "DLCRNet": _dlcrnet, "HRNet": _hrnet, "CSPNeXt": _cspnext}
-HEADS = {"HeatmapHead": _heatmap, "DLCRNetHead": _staged}
+HEADS = {"HeatmapHead": _heatmap, "DLCRNetHead": _staged, "RTMCCHead": _simcc}

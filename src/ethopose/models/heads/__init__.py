@@ -4,6 +4,7 @@ A head reads features by stride and gives maps or vectors by name. Its `decode` 
 size, by name, to what earlier heads of the stage found; `Found` says what each is.
 """
 
+from ethopose.models.heads.attended_simcc import AttendedSimCC
 from ethopose.models.heads.class_map import ClassMap
 from ethopose.models.heads.class_vector import ClassVector
 from ethopose.models.heads.confidence_map import ConfidenceMap
@@ -19,6 +20,7 @@ HEADS = Registry(
     {
         "probability_map": ProbabilityMap,
         "simcc": SimCC,
+        "attended_simcc": AttendedSimCC,
         "confidence_map": ConfidenceMap,
         "located_map": LocatedMap,
         "part_affinity": PartAffinity,

@@ -25,9 +25,9 @@ class StagedFields(nn.Module):
     Maps (K), offsets (2K) and fields (2 for each of `edges`) begin at half the stride `source`; `stages` of
     convolutions read the maps, the fields and `features` channels, each what the one before gave; then they
     grow (`Growth`). Peaks are the highest of 5 x 5 cells of maps smoothed by a Gaussian of `sigma` cells, the
-    `peaks_kept` highest a keypoint: as many as there are animals, for no more are ever linked. A line is scored
-    along `kept` edges by the length of the field's integral over its whole cells, a cell. Source: DeepLabCut
-    3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
+    `peaks_kept` highest a keypoint: as many as there are animals, for no more are ever linked. A line is
+    scored along `kept` edges by the length of the field's integral over its whole cells, a cell. Source:
+    DeepLabCut 3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
     """
 
     finds = ("xy", "value", "line_score")

@@ -1,0 +1,131 @@
+"""A keypoint as two classifications, after keypoints looked at each other (Jiang et al. 2023, RTMPose)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ethopose.core import SpecError
+from ethopose.models.heads.head import Found, Outputs, Truth
+from ethopose.models.losses import Criteria
+
+NOWHERE = -0.5  # px, where neither axis is surer than chance
+
+
+class AttendedSimCC(nn.Module):
+    """Bins of 1 / `split` px across and down, for one animal a picture of one `size` (height, width).
+
+    A convolution of `kernel` makes a map a keypoint of the deepest features, whose cells are brought to
+    `width` numbers; gated attention (Hua et al. 2022, keys of `keys`, values `expansion` times as wide) lets
+    keypoints look at each other. The keypoint is the highest bin; its confidence the smaller of the two
+    probabilities there, of logits times `sharpness`. Source: DeepLabCut 3.0.1, RTMCCHead with SimCCPredictor.
+    """
+
+    finds = ("xy", "value")
+    outputs = ("x", "y")
+
+    def __init__(
+        self,
+        channels: dict[int, int],
+        *,
+        keypoints: int,
+        size: tuple[int, int],
+        split: float = 2.0,
+        kernel: int = 7,
+        width: int = 256,
+        keys: int = 128,
+        expansion: int = 2,
+        sharpness: tuple[float, float] = (849.0, 849.0),
+        softmax: bool = True,
+        sigma: float = 5.66,
+        loss: dict[str, str] | None = None,
+        weight: dict[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.stride, self.size, self.split = max(channels), tuple(size), split
+        self.sharpness, self.softmax, self.sigma = sharpness, softmax, sigma
+        self.cells = tuple(side // self.stride for side in size)
+        self.layer = nn.Conv2d(channels[self.stride], keypoints, kernel, padding=kernel // 2)
+        self.norm = ScaleNorm(self.cells[0] * self.cells[1])
+        self.widen = nn.Linear(self.cells[0] * self.cells[1], width, bias=False)
+        self.attention = GatedAttention(width, keys, expansion)
+        rows, columns = (nn.Linear(width, int(side * split), bias=False) for side in size)
+        self.across, self.down = columns, rows
+        self.losses = Criteria(dict.fromkeys(self.outputs, ("cross_entropy", 1.0)), loss, weight)
+
+    def forward(self, features: dict[int, Tensor]) -> Outputs:
+        """x (batch keypoint bin), y (batch keypoint bin): logits.
+
+        Raises:
+            SpecError: pictures of another size.
+        """
+        maps = self.layer(features[self.stride])
+        if tuple(maps.shape[-2:]) != self.cells:
+            seen = " x ".join(str(cells * self.stride) for cells in maps.shape[-2:])
+            wanted = " x ".join(map(str, self.size))
+            raise SpecError(f"attended_simcc was made for pictures of {wanted} px, not {seen}")
+        seen = self.attention(self.widen(self.norm(maps.flatten(2))))
+        return {"x": self.across(seen), "y": self.down(seen)}
+
+    def decode(self, outputs: Outputs, found: Found) -> Found:
+        """The one place of each keypoint: xy in pixels of the prepared image, value."""
+        places, values = [], []
+        for name, sharpness in zip(self.outputs, self.sharpness, strict=True):
+            mass = outputs[name] * sharpness
+            mass = mass.softmax(-1) if self.softmax else mass
+            values.append(mass.amax(-1, keepdim=True))
+            places.append(mass.argmax(-1, keepdim=True))
+        value = torch.minimum(*values)
+        chance = 1 / outputs["x"].shape[-1] if self.softmax else 0.0
+        xy = torch.stack(places, -1) / self.split
+        return {"xy": torch.where((value > chance)[..., None], xy, NOWHERE), "value": value}
+
+    def targets(self, truth: Truth) -> Outputs:
+        """Gaussians of `sigma` bins that sum to 1 around the first animal's keypoints; zero without one."""
+        seen = truth.xy[:, 0].isfinite().all(-1, keepdim=True)
+        targets = {}
+        for axis, name in enumerate(self.outputs):
+            bins = torch.arange(int(self.size[1 - axis] * self.split), device=seen.device)
+            distance = bins - self.split * truth.xy[:, 0, :, axis, None]
+            mass = (-distance.square() / (2 * self.sigma**2)).softmax(-1)
+            targets[name] = torch.where(seen, mass, 0.0)
+        return targets
+
+
+class ScaleNorm(nn.Module):
+    """Vectors brought to one length, which is learned (Nguyen and Salazar 2019)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.share = width**-0.5
+        self.length = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Float[Tensor, "*any width"]) -> Tensor:
+        """Of the same shape."""
+        norm = torch.linalg.norm(x, dim=-1, keepdim=True) * self.share
+        return x / norm.clamp(min=1e-5) * self.length
+
+
+class GatedAttention(nn.Module):
+    """A gated attention unit over keypoints (Hua et al. 2022), without position."""
+
+    def __init__(self, width: int, keys: int, expansion: int) -> None:
+        super().__init__()
+        self.wide, self.keys = width * expansion, keys
+        self.norm = ScaleNorm(width)
+        self.project = nn.Linear(width, 2 * self.wide + keys, bias=False)
+        self.gain, self.shift = nn.Parameter(torch.rand(2, keys)), nn.Parameter(torch.zeros(2, keys))
+        self.last = nn.Linear(self.wide, width, bias=False)
+        self.passing = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Float[Tensor, "batch keypoint width"]) -> Tensor:
+        """Of the same shape."""
+        told = functional.silu(self.project(self.norm(x)))
+        gate, value, base = told.split((self.wide, self.wide, self.keys), -1)
+        query, key = (base[:, :, None] * self.gain + self.shift).unbind(2)
+        look = functional.relu(query @ key.transpose(1, 2) / math.sqrt(self.keys)).square()
+        return self.passing * x + self.last(gate * (look @ value))
