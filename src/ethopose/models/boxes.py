@@ -1,0 +1,73 @@
+"""Crops around boxes, brought to one size: what a network of one animal sees of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Float64, Int64, UInt8
+
+
+@dataclass(frozen=True, slots=True)
+class BoxCrop:
+    """How boxes become crops of `size` (height, width) px.
+
+    `margin` px are added on every side. With `context` the shorter side grows until the box has the crop's
+    shape; without, zeros fill what lacks. Source: DeepLabCut 3.0.1, `top_down_crop`.
+    """
+
+    size: tuple[int, int]
+    margin: int = 0
+    context: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """Crops, and the way back: a place p of a crop is at p * scale + corner of its frame."""
+
+    images: UInt8[np.ndarray, "crop height width channel"]
+    corner: Float32[np.ndarray, "crop 2"]  # px of the frame, x before y
+    scale: Float32[np.ndarray, "crop 2"]
+
+
+def crop_boxes(
+    images: UInt8[np.ndarray, "frame height width channel"],
+    frame: Int64[np.ndarray, "crop"],
+    boxes: Float64[np.ndarray, "crop 4"],
+    how: BoxCrop,
+) -> Crops:
+    """Crops around boxes (left, top, width, height) of frames, zero outside them."""
+    height, width = how.size
+    crops = np.empty((len(boxes), height, width, images.shape[-1]), np.uint8)
+    corner, scale = np.empty((2, len(boxes), 2), np.float32)
+    for number, (source, box) in enumerate(zip(frame, boxes, strict=True)):
+        low, high, before, after = _window(box, images.shape[1:3], how)
+        cut = images[source, low[1] : high[1], low[0] : high[0]]
+        padded = np.pad(cut, ((before[1], after[1]), (before[0], after[0]), (0, 0)))
+        resized = cv2.resize(padded, (width, height), interpolation=cv2.INTER_LINEAR)
+        crops[number] = resized.reshape(height, width, -1)
+        corner[number] = low - before
+        scale[number] = np.array(padded.shape[1::-1]) / (width, height)
+    return Crops(crops, corner, scale)
+
+
+def _window(
+    box: np.ndarray, size: tuple[int, int], how: BoxCrop
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Corners of what is cut out, and how much is filled in before and after; x before y."""
+    shape, ratio = np.array(size[::-1]), how.size[1] / how.size[0]
+    wide, tall = np.maximum(box[2:] + 2 * how.margin, 1e-9)
+    if how.context:
+        wide, tall = max(wide, tall * ratio), max(tall, wide / ratio)
+    half = np.array((wide, tall)) / 2
+    centre = box[:2] + box[2:] / 2
+    low, high = np.rint(centre - half).astype(int), np.rint(centre + half).astype(int)
+    before, after = np.maximum(-low, 0), np.maximum(high - shape, 0)
+    low, high = np.clip(low, 0, shape), np.clip(high, 0, shape)
+    wide, tall = np.maximum(high - low, 0)
+    if not how.context and wide and tall:
+        lacking = np.array((tall - wide / ratio, wide - tall * ratio))
+        more = np.where(lacking > 0, lacking.astype(int) // 2, 0)
+        before, after = before + more, after + more
+    return low, high, before, after
