@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EVERYTHING = -1.0  # a threshold that no confidence is below: DeepLabCut tells a place for every keypoint
+ANYBODY = 0.0  # of centres: those of no animal are filled up with zeros
 METHODS = {"bu": "bottom-up", "td": "top-down", "ctd": "conditional top-down"}
 
 
@@ -71,7 +72,7 @@ def _model(place: Place, config: Config) -> Model:
         preparation=_preparation(config["data"]),
         network=network,
         grouping=networks.grouping(heads["bodypart"]),
-        peak_threshold=EVERYTHING,
+        peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,
     )
     spec = ModelSpec(
         name=scorer(place, config),

@@ -119,9 +119,15 @@ def _staged(config: Config, source: int) -> Part:
 
 def grouping(config: Config) -> Part:
     """What makes animals of what the head of animals finds."""
+    predictor: Config = given(config, "predictor", {})
+    if config.get("type") == "DEKRHead":
+        options = {
+            "min_distance": given(predictor, "nms_threshold", 0.05),
+            "apart": given(predictor, "apply_pose_nms", True),
+        }
+        return Part(name="by_centre", options=options)
     if config.get("type") != "DLCRNetHead":
         return Part(name="one_each")
-    predictor: Config = given(config, "predictor", {})
     if given(predictor, "nms_radius", 5) != 5:
         raise ModelError(
             f"peaks of {predictor['nms_radius']} cells are not supported", fix="ethopose takes 5"
@@ -150,6 +156,33 @@ def _growth(config: Config) -> dict[str, Any]:
     }
 
 
+def _dekr(config: Config, source: int) -> Part:
+    predictor: Config = given(config, "predictor", {})
+    maps, offsets = config["heatmap_config"], config["offset_config"]
+    if {maps["final_conv_kernel"], offsets["final_conv_kernel"]} != {1}:
+        raise ModelError("DEKR's last kernels are not 1")
+    if maps["dilation_rate"] != offsets["dilation_rate"]:
+        raise ModelError("DEKR's two heads have different dilations")
+    words = {"combined": "both", "heatmap": "map", "center": "centre"}
+    absorbs = given(predictor, "use_heatmap", True)
+    options = {
+        "keypoints": offsets["channels"][2],
+        "animals": predictor["num_animals"],
+        "stride": source,
+        "map_width": maps["channels"][1],
+        "map_blocks": maps["num_blocks"],
+        "width": offsets["num_offset_per_kpt"],
+        "blocks": offsets["num_blocks"],
+        "dilation": maps["dilation_rate"],
+        "sigmoid": given(predictor, "apply_sigmoid", True),
+        "clip": given(predictor, "clip_scores", False),
+        "absorb": given(predictor, "max_absorb_distance", 75) if absorbs else None,
+        "confidence": words[given(predictor, "keypoint_score_type", "combined")],
+        "reach": given(given(config, "target_generator", {}), "pos_dist_thresh", 17),
+    }
+    return Part(name="centre_offsets", options=options)
+
+
 def _simcc(config: Config, source: int) -> Part:
     predictor: Config = given(config, "predictor", {})
     attention: Config = config["gau_cfg"]
@@ -175,4 +208,4 @@ def _simcc(config: Config, source: int) -> Part:
 
 
 BACKBONES = {"ResNet": _resnet, "DLCRNet": _dlcrnet, "HRNet": _hrnet, "CSPNeXt": _cspnext}
-HEADS = {"HeatmapHead": _heatmap, "DLCRNetHead": _staged, "RTMCCHead": _simcc}
+HEADS = {"HeatmapHead": _heatmap, "DLCRNetHead": _staged, "DEKRHead": _dekr, "RTMCCHead": _simcc}

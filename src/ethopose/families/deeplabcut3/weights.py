@@ -40,6 +40,17 @@ BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
 }
 HEADS = (
+    (r"\.heatmap_head\.transition_heatmap\.", ".maps_in."),
+    (r"\.heatmap_head\.head_heatmap\.0\.", ".maps_blocks."),
+    (r"\.heatmap_head\.head_heatmap\.1\.", ".maps_last."),
+    (r"\.offset_head\.transition_offset\.", ".offsets_in."),
+    (r"\.offset_head\.offset_feature_layers\.", ".offsets_blocks."),
+    (r"\.offset_head\.offset_final_layer\.", ".offsets_last."),
+    (r"\.regular_matrix$", ".grid"),
+    (r"\.transform_matrix_conv\.", ".turn."),
+    (r"\.translation_conv\.", ".move."),
+    (r"\.adapt_conv\.", ".bent."),
+    (r"(\.offsets_blocks\.\d+\.\d+)\.bn\.", r"\1.norm."),
     (r"^(heads\.\d+)\.heatmap_head\.", r"\1.maps."),
     (r"^(heads\.\d+)\.locref_head\.", r"\1.offsets."),
     (r"^(heads\.\d+)\.paf_head\.", r"\1.fields."),

@@ -2,6 +2,7 @@
 
 from ethopose.models.grouping.affinity import Affinity
 from ethopose.models.grouping.assembly import Assembly
+from ethopose.models.grouping.centres import ByCentre
 from ethopose.models.grouping.classes import ByClassMap, ByClassVector
 from ethopose.models.grouping.instances import Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.grouping.simple import OneEach, OnePerPeak
@@ -14,6 +15,7 @@ GROUPINGS: Registry[Grouping] = Registry(
         "one_per_peak": OnePerPeak,
         "affinity": Affinity,
         "assembly": Assembly,
+        "by_centre": ByCentre,
         "class_map": ByClassMap,
         "class_vector": ByClassVector,
     },

@@ -5,6 +5,7 @@ size, by name, to what earlier heads of the stage found; `Found` says what each 
 """
 
 from ethopose.models.heads.attended_simcc import AttendedSimCC
+from ethopose.models.heads.centre_offsets import CentreOffsets
 from ethopose.models.heads.class_map import ClassMap
 from ethopose.models.heads.class_vector import ClassVector
 from ethopose.models.heads.confidence_map import ConfidenceMap
@@ -25,6 +26,7 @@ HEADS = Registry(
         "located_map": LocatedMap,
         "part_affinity": PartAffinity,
         "staged_fields": StagedFields,
+        "centre_offsets": CentreOffsets,
         "class_map": ClassMap,
         "class_vector": ClassVector,
     },
