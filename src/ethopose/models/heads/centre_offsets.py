@@ -62,8 +62,8 @@ class CentreOffsets(nn.Module):
         self.losses = Criteria({"maps": ("mse", 1.0), "offsets": ("huber", 0.03)}, loss, weight)
 
     def forward(self, features: dict[int, Tensor]) -> Outputs:
-        """maps (batch keypoint+1 height width), the last of centres; offsets (batch 2*keypoint height width) in
-        cells, from the keypoint to the cell, x before y."""
+        """maps (batch keypoint+1 height width), the last of centres; offsets (batch 2*keypoint height width)
+        in cells, from the keypoint to the cell, x before y."""
         seen = features[self.stride]
         each = self.offsets_in(seen).split(self.width, 1)
         offsets = [

@@ -1,0 +1,138 @@
+"""Maps become animals as DeepLabCut 3 makes them, by its recorded maps and poses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ethopose.models.grouping import GROUPINGS
+from ethopose.models.grouping.instances import Context
+from ethopose.models.heads import HEADS
+
+ASSEMBLIES = [f"paf_{number}" for number in (0, 1, 2, 3, 4, 7, 9)]
+ONE = {"channels": [], "kernels": [], "strides": []}
+
+
+@pytest.fixture
+def case(shared_data):
+    def read(name: str) -> tuple[dict, dict[str, np.ndarray]]:
+        told = json.loads((shared_data / "dlc3/decode/index.json").read_text())[name]
+        with np.load(shared_data / f"dlc3/decode/{name}.npz") as stored:
+            return told, dict(stored)
+
+    return read
+
+
+def decoded(head, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    tensors = {name: torch.from_numpy(array.astype(np.float32)) for name, array in outputs.items()}
+    with torch.inference_mode():
+        found = head.decode({n: t if t.ndim > 3 else t[None] for n, t in tensors.items()}, {})
+    return {name: tensor.numpy() for name, tensor in found.items()}
+
+
+def grown(channels: int) -> dict:
+    return {**ONE, "last": [channels, 1]}
+
+
+@pytest.mark.parametrize("name", ["single_0", "single_1"])
+def test_one_animal_by_maps_and_offsets(name, case):
+    told, recorded = case(name)
+    keypoints = len(recorded["heatmap"])
+    head = HEADS.build(
+        "located_map",
+        {told["stride"]: 1},
+        keypoints=keypoints,
+        source=told["stride"],
+        maps=grown(keypoints),
+        offsets=grown(2 * keypoints),
+        sigmoid=told["apply_sigmoid"],
+        clip=told["clip_scores"],
+        unit=told["locref_std"],
+    )
+    found = decoded(head, {"maps": recorded["heatmap"], "offsets": recorded["locref"]})
+    wanted = recorded["poses"][0, 0]
+    np.testing.assert_allclose(found["xy"][0, :, 0], wanted[:, :2], atol=1e-2)
+    np.testing.assert_allclose(found["value"][0, :, 0], wanted[:, 2], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ASSEMBLIES)
+def test_several_animals_by_fields(name, case):
+    told, recorded = case(name)
+    keypoints, animals, stride = told["num_multibodyparts"], told["num_animals"], told["stride"]
+    graph, kept = told["graph"], told["edges_to_keep"]
+    head = HEADS.build(
+        "staged_fields",
+        {stride: 1},
+        keypoints=keypoints,
+        edges=graph,
+        kept=kept,
+        source=stride,
+        stages=0,
+        maps=grown(keypoints),
+        offsets=grown(2 * keypoints),
+        fields=grown(2 * len(graph)),
+        unit=told["locref_stdev"],
+        sigma=told["sigma"],
+        peaks_kept=animals,
+    )
+    outputs = {"maps": recorded["heatmap"], "offsets": recorded["locref"], "fields": recorded["paf"]}
+    found = decoded(head, outputs)
+    grouping = GROUPINGS.build(
+        "assembly",
+        keypoints=keypoints,
+        edges=[graph[edge] for edge in kept],
+        animals=animals,
+        min_line_score=told["min_affinity"],
+    )
+    made = grouping(found, Context(0.0, None, np.zeros(1, np.int64)))
+    wanted = recorded["poses"][0]
+    wanted = wanted[~(wanted[:, :, :2] == -1).all((1, 2))]
+    assert len(made.xy) == len(wanted)
+    np.testing.assert_allclose(made.xy, wanted[..., :2], atol=1e-2)
+    np.testing.assert_allclose(made.confidence, wanted[..., 2], atol=1e-4)
+    if animals > 1:
+        np.testing.assert_allclose(made.score, wanted[:, 0, 4], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["dekr_0", "dekr_1", "dekr_2"])
+def test_several_animals_by_centres(name, case):
+    told, recorded = case(name)
+    words = {"combined": "both", "heatmap": "map", "center": "centre"}
+    head = HEADS.build(
+        "centre_offsets",
+        {told["stride"]: 1},
+        keypoints=len(recorded["heatmap"]) - 1,
+        animals=told["num_animals"],
+        stride=told["stride"],
+        map_width=1,
+        width=1,
+        sigmoid=told["apply_sigmoid"],
+        clip=told["clip_scores"],
+        absorb=told["max_absorb_distance"] if told["use_heatmap"] else None,
+        confidence=words[told["keypoint_score_type"]],
+    )
+    found = decoded(head, {"maps": recorded["heatmap"], "offsets": recorded["offset"]})
+    grouping = GROUPINGS.build("by_centre", min_distance=told["nms_threshold"], apart=told["apply_pose_nms"])
+    made = grouping(found, Context(0.0, None, np.zeros(1, np.int64)))
+    wanted = recorded["poses"][0]
+    wanted = wanted[(wanted[..., 2] >= 0).all(1)]
+    assert len(made.xy) == len(wanted)
+    np.testing.assert_allclose(made.xy, wanted[..., :2], atol=1e-2)
+    np.testing.assert_allclose(made.confidence, wanted[..., 2], atol=1e-4)
+
+
+def test_one_animal_by_bins(case):
+    told, recorded = case("simcc_0")
+    keypoints = recorded["x"].shape[1]
+    split = told["simcc_split_ratio"]
+    size = int(recorded["y"].shape[2] / split), int(recorded["x"].shape[2] / split)
+    sharpness = [sigma * told["decode_beta"] for sigma in told["sigma"]]
+    head = HEADS.build(
+        "attended_simcc", {32: 1}, keypoints=keypoints, size=size, split=split, sharpness=sharpness
+    )
+    with torch.inference_mode():
+        found = head.decode({axis: torch.from_numpy(recorded[axis]) for axis in "xy"}, {})
+    wanted = recorded["poses"][:, 0]
+    np.testing.assert_allclose(found["xy"][:, :, 0], wanted[..., :2], atol=1e-2)
+    np.testing.assert_allclose(found["value"][..., 0], wanted[..., 2], atol=1e-4)
