@@ -22,11 +22,36 @@ OF_ONE = {  # heads of one animal a picture: their options but for the stride
     "offset": ("confidence_map", {"single": True, "refinement": "offset"}),
     "gaussian": ("confidence_map", {"single": True, "refinement": "gaussian", "sigma": 1.5}),
 }
+TWICE = {"kernels": [3], "strides": [2]}  # twice as many cells, and one
 OF_MANY = ("offset", "gaussian")  # refinements of the head that finds any number of peaks
 EVERY = {
     **{name: (head, {"keypoints": 3, **told}) for name, (head, told) in OF_ONE.items()},
     "sigmoid": ("confidence_map", {"keypoints": 3, "sigmoid": True}),
     "part_affinity": ("part_affinity", {"edges": EDGES}),
+    "located_map": (
+        "located_map",
+        {
+            "keypoints": 3,
+            "source": 4,
+            "maps": {"channels": [3], **TWICE},
+            "offsets": {"channels": [6], **TWICE},
+        },
+    ),
+    "staged_fields": (
+        "staged_fields",
+        {
+            "keypoints": 3,
+            "edges": EDGES,
+            "source": 4,
+            "features": 4,
+            "stages": 2,
+            "maps": {"channels": [3], **TWICE},
+            "offsets": {"channels": [6], **TWICE},
+            "fields": {"channels": [4], **TWICE},
+        },
+    ),
+    "centre_offsets": ("centre_offsets", {"keypoints": 3, "animals": 2, "map_width": 4, "width": 2}),
+    "attended_simcc": ("attended_simcc", {"keypoints": 3, "size": SIZE, "width": 16, "keys": 8}),
     "class_map": ("class_map", {"classes": 2}),
     "class_vector": ("class_vector", {"classes": 2, "layers": 2}),
 }
@@ -57,6 +82,8 @@ def ideal(targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     made = dict(targets)
     for name in {"logits", "x", "y"} & made.keys():
         made[name] = made[name].clamp(min=1e-30).log()
+    if "fields" in made and "maps" in made:
+        made["maps"] = 30 * (2 * made["maps"] - 1)
     if "visible" in made:
         made["visible"] = 30 * (2 * made["visible"] - 1)
     return made
