@@ -21,8 +21,8 @@ class LocatedMap(nn.Module):
     """One animal a picture: the highest cell of a keypoint's map, and with `offsets` the way from its middle.
 
     `maps` and `offsets` say how each grows from the features of stride `source` (`Growth`). Values are
-    brought between 0 and 1 by `sigmoid`, or cut off there by `clip`. Taught are Gaussians, and offsets to
-    what lies within `reach` px. Source: DeepLabCut 3.0.1, HeatmapHead with HeatmapPredictor.
+    brought between 0 and 1 by `sigmoid`, or cut off there by `clip`. Offsets count in `unit` px. Taught are
+    Gaussians, and offsets to what lies within `reach` px. Source: DeepLabCut 3.0.1, HeatmapHead with HeatmapPredictor.
     """
 
     finds = ("xy", "value")
@@ -68,7 +68,8 @@ class LocatedMap(nn.Module):
         if "offsets" in outputs:
             both = (peaks.at(outputs["offsets"][:, axis::2], column, row) for axis in (0, 1))
             xy = xy + self.unit * torch.stack(tuple(both), -1)
-        return {"xy": xy, "value": value.clamp(0, 1) if self.clip else value}
+        clipped = torch.where(value > peaks.LOWEST, value.clamp(0, 1), peaks.LOWEST)
+        return {"xy": xy, "value": clipped if self.clip else value}
 
     def targets(self, truth: Truth) -> Outputs:
         """Gaussians of 2/3 `reach` px around the keypoints of the first animal, and in reach of them the way

@@ -35,10 +35,11 @@ def global_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
 
 def first_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
     """The same, but the first in scan order of all cells that hold the maximum (DeepLabCut 3.0.1)."""
+    height, width = maps.shape[-2:]
     value = maps.amax((-2, -1))[..., None]
-    row = _first(maps.amax(-1) == value)
-    in_row = maps.gather(-2, row[..., None].expand(*row.shape, maps.shape[-1]))[..., 0, :]
-    return _first(in_row == value), row, finite(value)
+    row = _first(maps.amax(-1) == value).clamp(max=height - 1)  # a map that is NaN holds no maximum
+    in_row = maps.gather(-2, row[..., None].expand(*row.shape, width))[..., 0, :]
+    return _first(in_row == value).clamp(max=width - 1), row, finite(value)
 
 
 def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[Tensor, "batch keypoint"]]:
