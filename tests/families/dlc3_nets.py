@@ -1,6 +1,5 @@
 """Recorded networks of DeepLabCut 3: folders as it writes them, pictures as it saw them."""
 
-import importlib.util
 import json
 import shutil
 from dataclasses import dataclass
@@ -47,9 +46,6 @@ def make_net(data: Path, name: str, folder: Path) -> Recorded:
 
 
 def _script(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = ModuleType(path.stem)
+    exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
     return module

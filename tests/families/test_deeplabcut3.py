@@ -11,6 +11,7 @@ import ethopose
 from ethopose.core import ModelError
 from ethopose.families import load
 from ethopose.families.deeplabcut3.places import find, last_snapshot
+from ethopose.formats.pandas_hdf5 import read_hdf
 from ethopose.models.build import DecodeGraph, build_trained
 
 SINGLE = ("single_resnet_50", "single_hrnet_w18", "single_cspnext_s")
@@ -80,15 +81,13 @@ def test_maps_and_fields_are_those_that_the_peer_recorded(name, net):
 
 @pytest.mark.slow
 def test_a_trained_model_says_of_a_video_what_the_peer_said(project, shared_data, network_cache, tmp_path):
-    import pandas
-
     train = next(project.glob("dlc-models-pytorch/*/*/train"))
     video = next(project.glob("videos/*.mp4"))
     result = ethopose.predict(video, train, out=tmp_path / "x.ethopose", device="cpu", format="none")
     recorded = next((shared_data / "dlc3/real/analyze_videos/plain_batch8").glob("*.h5"))
-    table = pandas.read_hdf(recorded)
-    assert result.manifest.model["name"] == table.columns[0][0]
-    wanted = table.to_numpy().reshape(len(table), -1, 3)
+    table = read_hdf(recorded)
+    assert result.manifest.model.name == table.columns[0][0]
+    wanted = table.values.reshape(len(table.rows), -1, 3)
     assert result.frame.tolist() == list(range(len(wanted)))
     distance = np.linalg.norm(result.xy - wanted[..., :2], axis=-1)
     assert (distance < 0.1).mean() >= 0.99

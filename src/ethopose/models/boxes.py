@@ -45,6 +45,8 @@ def crop_boxes(
         low, high, before, after = _window(box, images.shape[1:3], how)
         cut = images[source, low[1] : high[1], low[0] : high[0]]
         padded = np.pad(cut, ((before[1], after[1]), (before[0], after[0]), (0, 0)))
+        if not padded.size:  # a box without extent
+            padded = np.zeros((1, 1, images.shape[-1]), np.uint8)
         resized = cv2.resize(padded, (width, height), interpolation=cv2.INTER_LINEAR)
         crops[number] = resized.reshape(height, width, -1)
         corner[number] = low - before

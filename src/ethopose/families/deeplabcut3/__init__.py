@@ -1,4 +1,4 @@
-"""DeepLabCut 3 (PyTorch engine): a `train` folder, one of its snapshots, an exported `.pt`, or a project.
+"""DeepLabCut 3 (PyTorch engine): a `train` folder, one of its snapshots, or a project.
 
 DeepLabCut's words (bodypart, locref, scorer, shuffle, snapshot) end here. What its files mean and how the
 numbers are made is told in `docs/conventions.md`.

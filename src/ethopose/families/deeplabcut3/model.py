@@ -108,6 +108,10 @@ def _skeleton(metadata: Config) -> Skeleton:
 
 def _preparation(data: Config) -> Preparation:
     told: Config = given(data, "inference", {})
+    if given(data, "colormode", "RGB") != "RGB":
+        raise ModelError(f"data.colormode {data['colormode']} is not supported")
+    if not given(told, "normalize_images", True) or given(told, "scale_to_unit_range", False):
+        raise ModelError("pictures that are not normalised as ImageNet's are not supported")
     for key in ("resize", "longest_max_size"):
         if told.get(key):
             raise ModelError(f"data.inference.{key} is not supported yet")

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ethopose.core import SpecError
+from ethopose.models.heads import peaks
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.losses import Criteria
-
-NOWHERE = -0.5  # px, where neither axis is surer than chance
 
 
 class AttendedSimCC(nn.Module):
@@ -78,11 +77,11 @@ class AttendedSimCC(nn.Module):
             mass = outputs[name] * sharpness
             mass = mass.softmax(-1) if self.softmax else mass
             values.append(mass.amax(-1, keepdim=True))
-            places.append(mass.argmax(-1, keepdim=True))
+            places.append(peaks.first(mass == values[-1]).clamp(max=mass.shape[-1] - 1))
         value = torch.minimum(*values)
         chance = 1 / outputs["x"].shape[-1] if self.softmax else 0.0
-        xy = torch.stack(places, -1) / self.split
-        return {"xy": torch.where((value > chance)[..., None], xy, NOWHERE), "value": value}
+        place = torch.where((value > chance)[..., None], torch.stack(places, -1), -1)
+        return {"xy": place / self.split, "value": peaks.finite(value)}
 
     def targets(self, truth: Truth) -> Outputs:
         """Gaussians of `sigma` bins that sum to 1 around the first animal's keypoints; zero without one."""

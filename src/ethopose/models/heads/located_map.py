@@ -22,7 +22,8 @@ class LocatedMap(nn.Module):
 
     `maps` and `offsets` say how each grows from the features of stride `source` (`Growth`). Values are
     brought between 0 and 1 by `sigmoid`, or cut off there by `clip`. Offsets count in `unit` px. Taught are
-    Gaussians, and offsets to what lies within `reach` px. Source: DeepLabCut 3.0.1, HeatmapHead with HeatmapPredictor.
+    Gaussians, and offsets to what lies within `reach` px. Source: DeepLabCut 3.0.1, HeatmapHead with
+    HeatmapPredictor.
     """
 
     finds = ("xy", "value")

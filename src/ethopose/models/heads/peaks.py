@@ -30,16 +30,16 @@ def global_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
     """
     by_row, by_column = maps.amax(-1), maps.amax(-2)
     value = by_row.amax(-1, keepdim=True)
-    return _first(by_column == value), _first(by_row == value), finite(value)
+    return first(by_column == value), first(by_row == value), finite(value)
 
 
 def first_peak(maps: Maps) -> tuple[Cells, Cells, Values]:
     """The same, but the first in scan order of all cells that hold the maximum (DeepLabCut 3.0.1)."""
     height, width = maps.shape[-2:]
     value = maps.amax((-2, -1))[..., None]
-    row = _first(maps.amax(-1) == value).clamp(max=height - 1)  # a map that is NaN holds no maximum
+    row = first(maps.amax(-1) == value).clamp(max=height - 1)  # a map that is NaN holds no maximum
     in_row = maps.gather(-2, row[..., None].expand(*row.shape, width))[..., 0, :]
-    return _first(in_row == value).clamp(max=width - 1), row, finite(value)
+    return first(in_row == value).clamp(max=width - 1), row, finite(value)
 
 
 def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[Tensor, "batch keypoint"]]:
@@ -171,7 +171,7 @@ def finite(value: Values) -> Values:
     return torch.where(value.isfinite(), value, LOWEST)
 
 
-def _first(hits: Bool[Tensor, "batch keypoint cell"]) -> Cells:
-    """The first index that is true; written without argmax, whose choice among equals varies."""
+def first(hits: Bool[Tensor, "batch keypoint cell"]) -> Cells:
+    """The first index that is true, the size where none is; written without argmax, whose choice among equals varies."""
     size = hits.shape[-1]
     return torch.where(hits, torch.arange(size, device=hits.device), size).amin(-1, keepdim=True)

@@ -125,7 +125,7 @@ class StagedFields(nn.Module):
             field = peaks.at(fields[:, channel], *points)
             step = (along[..., 1:] - along[..., :-1]).float()
             total = total + (step * (field[..., 1:] + field[..., :-1]) / 2).sum(-1).square()
-        return (1000 * total.sqrt() / (length.sqrt() + ONE)).round() / 1000
+        return (total.sqrt() / (length.sqrt() + ONE) * 1000).round() / 1000
 
     def targets(self, truth: Truth) -> Outputs:
         """1 within `reach` px of a keypoint, and the way there; unit vectors along edges, which fade over
