@@ -172,6 +172,6 @@ def finite(value: Values) -> Values:
 
 
 def first(hits: Bool[Tensor, "batch keypoint cell"]) -> Cells:
-    """The first index that is true, the size where none is; without argmax, whose choice among equals varies."""
+    """The first index that is true, the size where none is; without argmax, whose choice of equals varies."""
     size = hits.shape[-1]
     return torch.where(hits, torch.arange(size, device=hits.device), size).amin(-1, keepdim=True)
