@@ -90,7 +90,8 @@ def test_several_animals_by_fields(name, case):
     wanted = wanted[~(wanted[:, :, :2] == -1).all((1, 2))]
     assert len(made.xy) == len(wanted)
     np.testing.assert_allclose(made.xy, wanted[..., :2], atol=1e-2)
-    np.testing.assert_allclose(made.confidence, wanted[..., 2], atol=1e-4)
+    # of a keypoint that it has not, the peer is 0 sure
+    np.testing.assert_allclose(np.nan_to_num(made.confidence), wanted[..., 2], atol=1e-4)
     if animals > 1:
         np.testing.assert_allclose(made.score, wanted[:, 0, 4], atol=1e-4)
 
