@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import dlc_folders
 import sleap_folders
 import torch
 
@@ -52,4 +53,12 @@ def write_sleap_nn(folder: Path) -> None:
     sleap_folders.write(folder, "bottomup")
 
 
-WRITERS: dict[str, Callable[[Path], None]] = {"ethopose": write_native, "SLEAP-NN": write_sleap_nn}
+def write_deeplabcut3(folder: Path) -> None:
+    dlc_folders.write(folder)
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "ethopose": write_native,
+    "SLEAP-NN": write_sleap_nn,
+    "DeepLabCut 3": write_deeplabcut3,
+}

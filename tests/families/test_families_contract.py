@@ -39,7 +39,7 @@ def test_a_folder_is_recognised_by_its_own_family_only(family, folder):
 def test_a_model_says_what_it_is(family, folder):
     model = families.load(folder)
     assert model.spec.family == family.name
-    assert model.spec.name == "mice"
+    assert "mice" in model.spec.name
     assert model.paths == (folder,)
     assert len(model.digest) == 64
     assert families.load([str(folder)]).digest == model.digest
@@ -80,7 +80,7 @@ def test_the_digest_follows_the_content_and_not_the_name(family, folder, tmp_pat
     model = families.load(folder)
     shutil.copytree(folder, tmp_path / "copy")
     assert families.load(tmp_path / "copy").digest == model.digest
-    weights = next(path for path in folder.iterdir() if path.suffix in (".ckpt", ".safetensors"))
+    weights = next(path for path in folder.iterdir() if path.suffix in (".ckpt", ".pt", ".safetensors"))
     content = bytearray(weights.read_bytes())
     content[-100] ^= 1
     weights.write_bytes(content)
@@ -159,14 +159,15 @@ def test_weights_that_do_not_fit_are_refused_by_name(folder, monkeypatch, tmp_pa
 
     def changed(stage: int) -> dict[str, torch.Tensor]:
         weights = dict(model.weights(stage))
+        bias = next(name for name in weights if name.startswith("heads.0.") and name.endswith(".bias"))
         if change == "missing":
-            del weights["heads.0.layer.bias"]
+            del weights[bias]
         elif change == "extra":
-            weights["heads.7.layer.bias"] = torch.zeros(1)
+            weights[bias.replace("0", "7", 1)] = torch.zeros(1)
         else:
-            weights["heads.0.layer.bias"] = torch.zeros(99)
+            weights[bias] = torch.zeros(99)
         return weights
 
-    with pytest.raises(ModelError, match=r"heads\.\d\.layer\.bias"):
+    with pytest.raises(ModelError, match=r"heads\.\d\.[\w.]+\.bias"):
         compiled(replace(model, weights=changed), runtime=runtime)
     assert not list((tmp_path / "cache").glob("networks/*"))

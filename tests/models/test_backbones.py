@@ -16,6 +16,9 @@ OPTIONS = {
     "nano": {"width": 4, "max_stride": 16, "deeper": 1},
     "unet": {"filters": 3, "max_stride": 8, "output_stride": 2},
     "timm": {"model": "mobilenetv4_conv_small", "max_stride": 16},
+    "hrnet": {"model": "hrnet_w18_small"},
+    "cspnext": {"width": 0.125, "depth": 0.1},
+    "dlcrnet": {"model": "resnet50", "output_stride": 16},
 }
 SIZES = [(32, 48), (33, 50)]
 # options that mean the same in every head: ethopose.models.heads.head

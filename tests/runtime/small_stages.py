@@ -17,6 +17,7 @@ SHAPE: Shape = (2, 48, 64, 1)  # not square: swapping x and y must fail
 TALL: Shape = (1, 720, 1024, 1)
 STRIDE = 2
 EDGES = [(0, 1), (1, 2)]
+TRIANGLE = [(0, 1), (0, 2), (1, 2)]
 UNET = {"filters": 3, "filters_rate": 2, "max_stride": 8, "output_stride": STRIDE}
 
 
@@ -29,21 +30,34 @@ def stage(heads: Sequence[Part], grouping: str, *, unet: dict = UNET, **options:
     return with_network(network, grouping, **options)
 
 
+ONE_EACH = Part(name="one_each")
 TIMM = Part(name="timm", options={"model": "mobilenetv4_conv_small", "max_stride": 8})
 
 
-def light(head: str, *, backbone: Part | None = None, norm: str = "batch", **options: object) -> Stage:
-    """A light encoder and decoder under one head for one animal."""
+def light(
+    head: str,
+    *,
+    backbone: Part | None = None,
+    norm: str = "batch",
+    neck: bool = True,
+    grouping: Part = ONE_EACH,
+    **options: object,
+) -> Stage:
+    """A light encoder, and a decoder with `neck`, under one head."""
     nano = Part(name="nano", options={"width": 8, "max_stride": 16, "norm": norm})
-    return with_network(
-        Network(
-            in_channels=1,
-            backbone=backbone or nano,
-            neck=Part(name="fpn", options={"width": 8, "stride": STRIDE, "norm": norm}),
-            heads=(Part(name=head, options={"keypoints": 3, **options}),),
-        ),
-        "one_each",
+    fpn = Part(name="fpn", options={"width": 8, "stride": STRIDE, "norm": norm})
+    network = Network(
+        in_channels=1,
+        backbone=backbone or nano,
+        neck=fpn if neck else None,
+        heads=(Part(name=head, options={"keypoints": 3, **options}),),
     )
+    return Stage(preparation=Preparation(pad_to=8), network=network, grouping=grouping)
+
+
+def grown(channels: int) -> dict[str, object]:
+    """Maps that grow once, to 2n + 1 cells of n."""
+    return {"channels": [channels], "kernels": [3], "strides": [2]}
 
 
 def with_network(network: Network, grouping: str, **options: object) -> Stage:
@@ -78,6 +92,31 @@ KINDS = {
     "single, probability, by groups": light("probability_map", stride=STRIDE, norm="group"),
     "single, probability, of timm": light("probability_map", stride=STRIDE, backbone=TIMM),
     "single, simcc": light("simcc", size=SHAPE[1:3]),
+    "single, located": light("located_map", source=4, maps=grown(3), offsets=grown(6), neck=False),
+    "single, attended": light("attended_simcc", size=SHAPE[1:3], neck=False),
+    "bottom-up, staged": light(
+        "staged_fields",
+        source=4,
+        edges=TRIANGLE,
+        maps=grown(3),
+        offsets=grown(6),
+        fields=grown(6),
+        stages=2,
+        features=4,
+        peaks_kept=4,
+        sigmoid=False,
+        neck=False,
+        grouping=Part(name="assembly", options={"keypoints": 3, "edges": TRIANGLE, "animals": 4}),
+    ),
+    "centres": light(
+        "centre_offsets",
+        animals=4,
+        map_width=4,
+        width=4,
+        absorb=10.0,
+        neck=False,
+        grouping=Part(name="by_centre"),
+    ),
     "class vector": stage(
         [maps_head(single=True), Part(name="class_vector", options={"classes": 2, "layers": 2, "units": 5})],
         "class_vector",

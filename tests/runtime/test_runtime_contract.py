@@ -1,5 +1,6 @@
 """What every runtime promises of every kind of stage."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,7 +26,9 @@ from ethopose.models.heads import HEADS
 from ethopose.runtime import Compute, resolve
 
 COLOUR = (*SHAPE[:3], 3)
-HEADLESS_NAMES = {"xy", "value", "next_value", "line_score", "probability"}
+HEADLESS_NAMES = {"xy", "value", "next_value", "line_score", "probability", "centre"}
+# of a flat top every cell is a peak there, as DeepLabCut has it
+PLATEAUS = {"bottom-up, staged", "centres"}
 
 
 def pictures(shape=SHAPE, seed=0) -> np.ndarray:
@@ -211,7 +214,7 @@ def test_maps_without_a_peak_give_nobody(compiled_once, kind, runtime, content):
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "single" not in kind and "vector" not in kind])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS.keys() - PLATEAUS if not re.search("single|vector", kind)])
 def test_a_map_that_is_bright_throughout_has_no_local_peak(compiled_once, kind, runtime):
     maps = maps_by_chance(KINDS[kind], 0)
     maps[0][:] = 0.7

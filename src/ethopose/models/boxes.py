@@ -42,34 +42,37 @@ def crop_boxes(
     crops = np.empty((len(boxes), height, width, images.shape[-1]), np.uint8)
     corner, scale = np.empty((2, len(boxes), 2), np.float32)
     for number, (source, box) in enumerate(zip(frame, boxes, strict=True)):
-        low, high, before, after = _window(box, images.shape[1:3], how)
-        cut = images[source, low[1] : high[1], low[0] : high[0]]
-        padded = np.pad(cut, ((before[1], after[1]), (before[0], after[0]), (0, 0)))
-        if not padded.size:  # a box without extent
-            padded = np.zeros((1, 1, images.shape[-1]), np.uint8)
-        resized = cv2.resize(padded, (width, height), interpolation=cv2.INTER_LINEAR)
+        low, high = _window(box, images.shape[1:3], how)
+        cut = _cut(images[source], low, high)
+        resized = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
         crops[number] = resized.reshape(height, width, -1)
-        corner[number] = low - before
-        scale[number] = np.array(padded.shape[1::-1]) / (width, height)
+        corner[number] = low
+        scale[number] = (high - low) / (width, height)
     return Crops(crops, corner, scale)
 
 
-def _window(
-    box: np.ndarray, size: tuple[int, int], how: BoxCrop
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Corners of what is cut out, and how much is filled in before and after; x before y."""
-    shape, ratio = np.array(size[::-1]), how.size[1] / how.size[0]
+def _window(box: np.ndarray, size: tuple[int, int], how: BoxCrop) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of what is cut out, which may lie outside; x before y."""
+    ratio = how.size[1] / how.size[0]
     wide, tall = np.maximum(box[2:] + 2 * how.margin, 1e-9)
     if how.context:
         wide, tall = max(wide, tall * ratio), max(tall, wide / ratio)
     half = np.array((wide, tall)) / 2
     centre = box[:2] + box[2:] / 2
     low, high = np.rint(centre - half).astype(int), np.rint(centre + half).astype(int)
-    before, after = np.maximum(-low, 0), np.maximum(high - shape, 0)
-    low, high = np.clip(low, 0, shape), np.clip(high, 0, shape)
-    wide, tall = np.maximum(high - low, 0)
+    high = np.maximum(high, low + 1)  # a box without extent
+    wide, tall = np.maximum(np.minimum(high, size[::-1]) - np.maximum(low, 0), 0)
     if not how.context and wide and tall:
         lacking = np.array((tall - wide / ratio, wide - tall * ratio))
         more = np.where(lacking > 0, lacking.astype(int) // 2, 0)
-        before, after = before + more, after + more
-    return low, high, before, after
+        low, high = low - more, high + more
+    return low, high
+
+
+def _cut(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """What lies between two corners, zero outside the image."""
+    cut = np.zeros((*(high - low)[::-1], image.shape[-1]), np.uint8)
+    first, last = (np.clip(corner, 0, image.shape[1::-1]) for corner in (low, high))
+    into, end = first - low, last - low
+    cut[into[1] : end[1], into[0] : end[0]] = image[first[1] : last[1], first[0] : last[0]]
+    return cut

@@ -32,6 +32,26 @@ class Normalise(nn.Module):
         return (image - self.mean) / self.std
 
 
+def resized(
+    features: Float[Tensor, "batch channel height width"], height: int, width: int
+) -> Float[Tensor, "batch channel new_height new_width"]:
+    """Bilinear with antialiasing, in plain products that every runtime has; as torchvision's
+    `resize(antialias=True)` of floats."""
+    rows, columns = (
+        _shares(old, new).to(features) for old, new in zip(features.shape[-2:], (height, width), strict=True)
+    )
+    return rows @ features @ columns.T
+
+
+def _shares(size: int, new_size: int) -> Tensor:
+    """How much of each of `size` cells goes into each of `new_size`."""
+    step = size / new_size
+    centre = step * (torch.arange(new_size) + 0.5)
+    distance = (torch.arange(size) + 0.5 - centre[:, None]).abs() / max(step, 1.0)
+    shares = (1 - distance).clamp(min=0)
+    return shares / shares.sum(1, keepdim=True)
+
+
 def conv_norm_act(
     source: int, target: int, kernel: int = 3, *, stride: int = 1, norm: str = "batch", groups: int = 1
 ) -> nn.Sequential:

@@ -24,7 +24,8 @@ def backbone(config: Config) -> tuple[Part, int]:
     Raises:
         ModelError: it is none that is known.
     """
-    return _known(BACKBONES, config, "backbone")(config)
+    found: tuple[Part, int] = _known(BACKBONES, config, "backbone")(config)
+    return found
 
 
 def head(config: Config, source: int) -> Part:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import resize
 
 from ethopose.models.backbones.timm import create_model
-from ethopose.models.layers import IMAGENET, Normalise
+from ethopose.models.layers import IMAGENET, Normalise, resized
 
 TAPPED = 2  # the third block of the first and of the second layer
 
 
 class DLCRNet(nn.Module):
-    """Features at `output_stride`, of a ResNet of timm's by name. Pictures from 0 to 1 are normalised here by
-    ImageNet's mean and deviation. Source of the layout: DeepLabCut 3.0.1."""
+    """Features at `output_stride` of a ResNet, `model` by its name in timm.
+
+    Pictures from 0 to 1 are normalised here by ImageNet's mean and deviation. Source of the layout:
+    DeepLabCut 3.0.1.
+    """
 
     def __init__(self, *, in_channels: int = 3, model: str = "resnet50", output_stride: int = 32) -> None:
         super().__init__()
@@ -37,9 +39,8 @@ class DLCRNet(nn.Module):
                 if number == TAPPED:
                     taps.append(x.detach())
         x = encoder.layer4(encoder.layer3(x))
-        size = list(x.shape[-2:])
         beside = (self.shallow(taps[0]), self.deep(taps[1]))
-        fitted = [resize(features, size, antialias=True) for features in beside]
+        fitted = [resized(features, *x.shape[-2:]) for features in beside]
         return {self.output_stride: torch.cat([*fitted, x], 1)}
 
 

@@ -17,7 +17,8 @@ class HRNet(nn.Module):
     """The four branches as they leave the last stage, in timm's layout `model` without its classifier.
 
     `joined` brings all to stride 4 and lays them one over the other; `widened` sends each through the first
-    layers of the classifier. Pictures from 0 to 1 are normalised here by ImageNet's mean and deviation.
+    layers of the classifier. Pictures from 0 to 1 are normalised here by ImageNet's mean and deviation, and
+    grown by their mean to multiples of the deepest stride, since the branches have to fit one another.
     """
 
     def __init__(
@@ -39,9 +40,14 @@ class HRNet(nn.Module):
 
     def forward(self, image: Float[Tensor, "batch channel height width"]) -> dict[int, Tensor]:
         """Feature maps by stride."""
-        branches = self.encoder(self.normalise(image))
-        if not self.joined:
-            return dict(zip(STRIDES, branches, strict=True))
-        size = branches[0].shape[-2:]
-        grown = (functional.interpolate(branch, size, mode="bilinear") for branch in branches[1:])
-        return {4: torch.cat([branches[0], *grown], 1)}
+        height, width = image.shape[-2:]
+        grown = functional.pad(self.normalise(image), (0, -width % STRIDES[-1], 0, -height % STRIDES[-1]))
+        branches = self.encoder(grown)
+        if self.joined:
+            size = branches[0].shape[-2:]
+            rest = (functional.interpolate(branch, size, mode="bilinear") for branch in branches[1:])
+            branches = [torch.cat([branches[0], *rest], 1)]
+        return {
+            stride: branch[..., : -(-height // stride), : -(-width // stride)]
+            for stride, branch in zip(self.channels, branches, strict=True)
+        }

@@ -53,8 +53,13 @@ class Assembly:
             places.append(_taken(xy, peak)[limit])
             confidences.append(_taken(value, peak)[limit])
             scores.append(score[limit])
-        joined = (np.concatenate(column) for column in (pictures, places, confidences, scores))
-        return make_instances(context, *joined)
+        return make_instances(
+            context,
+            np.concatenate(pictures),
+            np.concatenate(places),
+            np.concatenate(confidences),
+            np.concatenate(scores),
+        )
 
     def _animals(
         self, xy: np.ndarray, value: np.ndarray, line_score: np.ndarray, threshold: float
@@ -200,8 +205,8 @@ def _whole(links: Links, joints: int, keypoints: int) -> np.ndarray:
         root[max(one, other)] = min(one, other)
         touched[first[link]] = touched[second[link]] = True
     size = np.zeros(joints, np.int64)
-    for joint in np.flatnonzero(touched):
-        size[_root(root, joint)] += 1
+    for joint in range(joints):
+        size[_root(root, joint)] += touched[joint]
     sets, names = 0, np.full(joints, -1)
     whole = np.full(len(first), -1)
     for link in range(len(first)):
@@ -225,7 +230,8 @@ def _root(root: np.ndarray, joint: int) -> int:
 def _has(state: State, animal: int, joint: int) -> bool:
     """Whether a peak, counted over all keypoints, is an animal's."""
     peak, peaks = state[0], len(state[4]) // state[0].shape[1]
-    return peak[animal, joint // peaks] == joint % peaks
+    has: bool = peak[animal, joint // peaks] == joint % peaks
+    return has
 
 
 @njit(cache=True, nogil=True)
@@ -267,7 +273,9 @@ def _fill(state: State, animal: int, links: Links) -> None:
             _meet(keypoint * peaks + peak[keypoint], state, animal, links, when)
     while (peak < 0).any():
         best = -1
-        for link in np.flatnonzero(when >= 0):
+        for link in range(len(when)):
+            if when[link] < 0:
+                continue
             surer = best < 0 or score[link] > score[best]
             if surer or (score[link] == score[best] and when[link] < when[best]):
                 best = link
@@ -322,6 +330,6 @@ def _fuse(state: State, count: int, links: Links) -> int:
         has[one] |= has[other]
         gone[other] = True
     left = np.flatnonzero(~gone)
-    for place, animal in enumerate(left):
-        peak[place], total[place], number[place] = peak[animal], total[animal], number[animal]
-    return len(left)
+    kept = len(left)
+    peak[:kept], total[:kept], number[:kept] = peak[left], total[left], number[left]
+    return kept

@@ -21,7 +21,8 @@ class AttendedSimCC(nn.Module):
     A convolution of `kernel` makes a map a keypoint of the deepest features, whose cells are brought to
     `width` numbers; gated attention (Hua et al. 2022, keys of `keys`, values `expansion` times as wide) lets
     keypoints look at each other. The keypoint is the highest bin; its confidence the smaller of the two
-    probabilities there, of logits times `sharpness`. Source: DeepLabCut 3.0.1, RTMCCHead with SimCCPredictor.
+    values there, of logits times `sharpness`, made probabilities by `softmax`. Taught are Gaussians of
+    `sigma` bins. Source: DeepLabCut 3.0.1, RTMCCHead with SimCCPredictor.
     """
 
     finds = ("xy", "value")
@@ -106,7 +107,8 @@ class ScaleNorm(nn.Module):
     def forward(self, x: Float[Tensor, "*any width"]) -> Tensor:
         """Of the same shape."""
         norm = torch.linalg.norm(x, dim=-1, keepdim=True) * self.share
-        return x / norm.clamp(min=1e-5) * self.length
+        scaled: Tensor = x / norm.clamp(min=1e-5) * self.length
+        return scaled
 
 
 class GatedAttention(nn.Module):
@@ -124,7 +126,8 @@ class GatedAttention(nn.Module):
     def forward(self, x: Float[Tensor, "batch keypoint width"]) -> Tensor:
         """Of the same shape."""
         told = functional.silu(self.project(self.norm(x)))
-        gate, value, base = told.split((self.wide, self.wide, self.keys), -1)
+        gate, value, base = torch.split(told, [self.wide, self.wide, self.keys], -1)
         query, key = (base[:, :, None] * self.gain + self.shift).unbind(2)
         look = functional.relu(query @ key.transpose(1, 2) / math.sqrt(self.keys)).square()
-        return self.passing * x + self.last(gate * (look @ value))
+        changed: Tensor = self.last(gate * (look @ value))
+        return self.passing * x + changed

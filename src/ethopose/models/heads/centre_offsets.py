@@ -9,7 +9,7 @@ from torch.nn import functional
 from torchvision.ops import DeformConv2d
 
 from ethopose.models.heads.head import Found, Outputs, Truth
-from ethopose.models.heads.peaks import at
+from ethopose.models.heads.peaks import at, finite
 from ethopose.models.losses import Criteria
 
 
@@ -17,10 +17,12 @@ class CentreOffsets(nn.Module):
     """A map a keypoint and one of the centres, and for each cell the keypoints of an animal centred there.
 
     Maps are made by `map_blocks` residual blocks of `map_width` channels, the offsets of each keypoint by
-    `blocks` of `width` that bend their kernels. The `animals` highest centres of 5 x 5 cells are taken. Where
-    `absorb` is given, a keypoint moves to the nearest of its own map's peaks that is less than so many cells
-    away. A keypoint's confidence is its centre's, its own map's there, or both multiplied (`confidence`:
-    centre, map, both). Source: DeepLabCut 3.0.1, DEKRHead with DEKRPredictor.
+    `blocks` of `width` that bend their kernels; both kernels are dilated by `dilation`. Maps are brought
+    between 0 and 1 by `sigmoid`. The `animals` highest centres of 5 x 5 cells are taken. Where `absorb` is
+    given, a keypoint moves to the nearest of its own map's peaks that is less than so many cells away. A
+    keypoint's confidence is its centre's, its own map's there, or both multiplied (`confidence`: centre,
+    map, both), cut off at 0 and 1 by `clip`. Taught are offsets to what lies within `reach` px of a centre.
+    Source: DeepLabCut 3.0.1, DEKRHead with DEKRPredictor.
     """
 
     finds = ("xy", "value", "centre")
@@ -86,18 +88,18 @@ class CentreOffsets(nn.Module):
         own = maps[:, :-1]
         if self.absorb is not None:
             own = _peaks(own)
-            xy = self._absorbed(xy, own)
+            xy = self._absorbed(xy, own, self.absorb)
         value = self._values(xy, own, centre[:, None].expand(xy.shape[:-1]))
         value = value.clamp(0, 1) if self.clip else value
-        return {"xy": (xy + 0.5) * self.stride, "value": value, "centre": centre}
+        return {"xy": (xy + 0.5) * self.stride, "value": value, "centre": finite(centre)}
 
-    def _absorbed(self, xy: Tensor, own: Tensor) -> Tensor:
+    def _absorbed(self, xy: Tensor, own: Tensor, reach: float) -> Tensor:
         cell = own.flatten(2).topk(self.animals).indices
         places = torch.stack((cell % own.shape[-1], cell // own.shape[-1]), -1).to(xy.dtype)
         distance = (xy[:, :, :, None] - places[:, :, None]).square().sum(-1).sqrt()
         nearest = distance.min(-1)
         moved = places.gather(2, nearest.indices[..., None].expand(xy.shape))
-        return torch.where((nearest.values < self.absorb)[..., None], moved, xy)
+        return torch.where((nearest.values < reach)[..., None], moved, xy)
 
     def _values(self, xy: Tensor, own: Tensor, centre: Tensor) -> Tensor:
         if self.confidence == "centre":
@@ -123,7 +125,8 @@ class CentreOffsets(nn.Module):
         distance = (dx.square() + dy.square()).nan_to_num(torch.inf).amin(1)
         maps = torch.exp(-distance / (2 * sigma**2))
         near = (torch.maximum(dx[:, :, -1].abs(), dy[:, :, -1].abs()) <= self.reach / self.stride)[:, :, None]
-        ways = torch.stack(torch.broadcast_tensors(dx[:, :, :-1], dy[:, :, :-1]), 3).flatten(2, 3)
+        shape = dx[:, :, :-1].shape[:3] + distance.shape[-2:]
+        ways = torch.stack([way[:, :, :-1].expand(shape) for way in (dx, dy)], 3).flatten(2, 3)
         size = (cells.nan_to_num(-torch.inf).amax(2) - cells.nan_to_num(torch.inf).amin(2)).prod(-1)
         offsets = torch.full_like(ways[:, 0], torch.nan)
         for animal in size.argsort(1, descending=True).unbind(1):
@@ -140,7 +143,7 @@ def _narrowed(source: int, target: int) -> nn.Sequential:
 
 def _peaks(maps: Float[Tensor, "batch map height width"]) -> Tensor:
     """Maps that are zero but where none of the 5 x 5 cells around is higher."""
-    return maps * (functional.max_pool2d(maps, 5, 1, 2) == maps)
+    return torch.where(functional.max_pool2d(maps, 5, 1, 2) == maps, maps, 0.0)
 
 
 class Residual(nn.Module):
@@ -148,8 +151,10 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
-        told = {"padding": dilation, "dilation": dilation, "bias": False}
-        self.conv1, self.conv2 = (nn.Conv2d(channels, channels, 3, **told) for _ in range(2))
+        self.conv1, self.conv2 = (
+            nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+            for _ in range(2)
+        )
         self.bn1, self.bn2 = (nn.BatchNorm2d(channels) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:

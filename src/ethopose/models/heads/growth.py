@@ -36,7 +36,7 @@ class Growth(nn.Module):
         for (before, after), kernel, stride in zip(pairwise(widths), kernels, strides, strict=True):
             layers += [nn.ConvTranspose2d(before, after, kernel, stride), nn.ReLU()]
         self.grow = nn.Sequential(*layers[:-1])
-        self.last = nn.Conv2d(widths[-1], *last) if last else nn.Identity()
+        self.last = nn.Conv2d(widths[-1], last[0], last[1]) if last else nn.Identity()
         self.steps = list(zip(kernels, strides, strict=True))
         self.times = math.prod(strides)  # as many cells as before
         self.channels = last[0] if last else widths[-1]

@@ -90,7 +90,7 @@ def ways_to(xy: Tensor, size: tuple[int, int], stride: float) -> tuple[Tensor, T
     2), px², and the way there, px (batch keypoint 2 height width); NaN where xy is."""
     rows, columns = ((torch.arange(cells, device=xy.device) + 0.5) * stride for cells in size)
     dx, dy = xy[..., 0, None, None] - columns, xy[..., 1, None, None] - rows[:, None]
-    ways = torch.stack(torch.broadcast_tensors(dx, dy), 2)
+    ways = torch.stack([way.expand(*xy.shape[:2], *size) for way in (dx, dy)], 2)
     return ways.square().sum(2), ways
 
 

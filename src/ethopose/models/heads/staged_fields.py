@@ -24,14 +24,17 @@ class StagedFields(nn.Module):
 
     Maps (K), offsets (2K) and fields (2 for each of `edges`) begin at half the stride `source`; `stages` of
     convolutions read the maps, the fields and `features` channels, each what the one before gave; then they
-    grow (`Growth`). Peaks are the highest of 5 x 5 cells of maps smoothed by a Gaussian of `sigma` cells, the
-    `peaks_kept` highest a keypoint: as many as there are animals, for no more are ever linked. A line is
-    scored along `kept` edges by the length of the field's integral over its whole cells, a cell. Source:
-    DeepLabCut 3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
+    grow as `maps`, `offsets` and `fields` say (`Growth`). Maps are brought between 0 and 1 by `sigmoid`;
+    offsets count in `unit` px. Taught are maps and offsets within `reach` px of a keypoint, and fields
+    within `width` px of a line. Peaks are the highest of 5 x 5 cells of maps smoothed by a Gaussian of
+    `sigma` cells, the `peaks_kept` highest a keypoint: as many as there are animals, for no more are ever
+    linked. A line is scored along `kept` edges by the length of the field's integral over its whole cells, a
+    cell. Source: DeepLabCut 3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
     """
 
     finds = ("xy", "value", "line_score")
     outputs = ("maps", "offsets", "fields")
+    kernel: Tensor
 
     def __init__(
         self,
