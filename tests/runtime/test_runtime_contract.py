@@ -197,7 +197,8 @@ def as_output(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The same for every keypoint; for an output of lines the row that differs."""
     maps = np.repeat(cells, shape[1], axis=1)
     if len(shape) == 4:
-        return maps
+        lacking = [(0, max(wanted - there, 0)) for wanted, there in zip(shape, maps.shape, strict=True)]
+        return np.pad(maps, lacking, mode="edge")[:, :, : shape[2], : shape[3]]
     return np.pad(maps[:, :, 9], ((0, 0), (0, 0), (0, shape[2] - maps.shape[3])), mode="edge")
 
 

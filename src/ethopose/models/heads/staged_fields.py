@@ -116,12 +116,11 @@ class StagedFields(nn.Module):
     def _line_score(self, fields: Tensor, column: Tensor, row: Tensor) -> Tensor:
         """(batch, kept edge, source peak, destination peak)."""
         ends = [[self.edges[edge][end] for edge in self.kept] for end in (0, 1)]
-        steps = torch.linspace(0, 1, 10, device=fields.device)
         points, length = [], torch.zeros((), device=fields.device)
-        for cells in (column, row):
-            start, stop = cells[:, ends[0], :, None].float(), cells[:, ends[1], None].float()
-            length = length + (stop - start).square()
-            points.append((start[..., None] + steps * (stop - start)[..., None]).long())
+        for cells, size in ((column, fields.shape[-1]), (row, fields.shape[-2])):
+            start, stop = cells[:, ends[0], :, None], cells[:, ends[1], None]
+            length = length + (stop - start).float().square()
+            points.append(_between(start, stop, size))
         total = torch.zeros_like(length)
         for axis, along in enumerate(points):
             channel = [2 * edge + axis for edge in self.kept]
@@ -153,6 +152,16 @@ class StagedFields(nn.Module):
             inside = (along >= 0) & (along <= length) & (aside <= self.width)
             fields = torch.where(inside, unit * (1 - aside / self.width), fields)
         return {**targets, "fields": fields.permute(0, 1, 4, 2, 3).flatten(1, 2)}
+
+
+def _between(start: Tensor, stop: Tensor, size: int) -> Tensor:
+    """Ten cells from one to another, both of `size`, cut off to whole ones.
+
+    What is added to the first is looked up: where a runtime fuses product and sum, another cell results.
+    """
+    way = torch.arange(1 - size, size, dtype=torch.float32, device=start.device)
+    steps = way[:, None] * torch.linspace(0, 1, 10, device=start.device)
+    return (start[..., None] + steps[stop - start + size - 1]).long()
 
 
 def _gaussian(sigma: float) -> Tensor:
