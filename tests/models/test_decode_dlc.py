@@ -10,7 +10,7 @@ from ethopose.models.grouping import GROUPINGS
 from ethopose.models.grouping.instances import Context
 from ethopose.models.heads import HEADS
 
-ASSEMBLIES = [f"paf_{number}" for number in (0, 1, 2, 3, 4, 7, 9)]
+ASSEMBLIES = [f"paf_{number}" for number in (0, 1, 2, 3, 4, 5, 7, 8, 9)]
 ONE = {"channels": [], "kernels": [], "strides": []}
 
 
@@ -74,7 +74,7 @@ def test_several_animals_by_fields(name, case):
         fields=grown(2 * len(graph)),
         unit=told["locref_stdev"],
         sigma=told["sigma"],
-        peaks_kept=animals,
+        peaks_kept=64 if told.get("add_discarded") else animals,
     )
     outputs = {"maps": recorded["heatmap"], "offsets": recorded["locref"], "fields": recorded["paf"]}
     found = decoded(head, outputs)
@@ -84,6 +84,8 @@ def test_several_animals_by_fields(name, case):
         edges=[graph[edge] for edge in kept],
         animals=animals,
         min_line_score=told["min_affinity"],
+        fuse_nearest=told.get("force_fusion", False),
+        hand_out=told.get("add_discarded", False),
     )
     made = grouping(found, Context(0.0, None, np.zeros(1, np.int64)))
     wanted = recorded["poses"][0]

@@ -10,6 +10,7 @@ from ethopose.models.spec import Part
 
 Config = Mapping[str, Any]
 UNIT = 7.2801
+HANDED_OUT = 64  # peaks a keypoint, where also those without an animal are told
 
 
 def given(config: Config, key: str, default: Any) -> Any:
@@ -113,7 +114,8 @@ def _staged(config: Config, source: int) -> Part:
         "sigmoid": given(predictor, "apply_sigmoid", True),
         "unit": given(predictor, "locref_stdev", UNIT),
         "reach": reach,
-        "peaks_kept": max(int(predictor["num_animals"]), 1),
+        # only the highest are ever linked, the others may be handed out
+        "peaks_kept": HANDED_OUT if given(predictor, "add_discarded", False) else predictor["num_animals"],
     }
     return Part(name="staged_fields", options=options)
 
@@ -133,9 +135,8 @@ def grouping(config: Config) -> Part:
         raise ModelError(
             f"peaks of {predictor['nms_radius']} cells are not supported", fix="ethopose takes 5"
         )
-    for name in ("add_discarded", "force_fusion", "clip_scores"):
-        if given(predictor, name, False):
-            raise ModelError(f"the predictor's {name} is not supported")
+    if given(predictor, "clip_scores", False) and not given(predictor, "apply_sigmoid", True):
+        raise ModelError("the predictor's clip_scores without apply_sigmoid is not supported")
     graph = predictor["graph"]
     kept = given(predictor, "edges_to_keep", list(range(len(graph))))
     options = {
@@ -143,6 +144,8 @@ def grouping(config: Config) -> Part:
         "edges": [graph[edge] for edge in kept],
         "animals": predictor["num_animals"],
         "min_line_score": given(predictor, "min_affinity", 0.05),
+        "fuse_nearest": given(predictor, "force_fusion", False),
+        "hand_out": given(predictor, "add_discarded", False),
     }
     return Part(name="assembly", options=options)
 

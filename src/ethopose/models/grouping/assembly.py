@@ -20,8 +20,10 @@ class Assembly:
     scores; matches of `min_line_score` or more are links. Links that join just as many peaks as there are
     keypoints are an animal; the others found animals from the surest one down, which take in the peaks that
     their surest links lead to. Where there are more than `animals`, those that a link joins and that share no
-    keypoint become one. Animals of fewer than `min_links` fall away, as does one of which a share of
-    `max_overlap` lies where a surer one is. Source: DeepLabCut 3.0.1, Assembler; Lauer et al. 2022.
+    keypoint become one; with `fuse_nearest` the smallest are joined to the nearest that lack their keypoints.
+    Animals of fewer than `min_links` fall away, as does one of which a share of `max_overlap` lies where a
+    surer one is. With `hand_out` peaks that no animal has go to the nearest that lacks their keypoint.
+    Source: DeepLabCut 3.0.1, Assembler; Lauer et al. 2022.
     """
 
     reads: tuple[str, ...] = ("xy", "value", "line_score")
@@ -36,10 +38,13 @@ class Assembly:
         min_line_score: float = 0.05,
         min_links: int = 2,
         max_overlap: float = 0.8,
+        fuse_nearest: bool = False,
+        hand_out: bool = False,
     ) -> None:
         self.keypoints, self.edges, self.animals = keypoints, edges, animals
         self.min_confidence, self.min_line_score = min_confidence, min_line_score
         self.min_links, self.max_overlap = min_links, max_overlap
+        self.fuse_nearest, self.hand_out = fuse_nearest, hand_out
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch; their score is the mean of their links' line scores."""
@@ -72,13 +77,18 @@ class Assembly:
             peak = self._candidates(there[0], value[0])
             return peak[:, None], value[0, peak]
         links = self._links(there, value, line_score)
-        peak, total, number = assemble(*links, there.shape, self.animals)
-        sound = (number >= self.min_links) & (peak >= 0).any(1)
-        kept = _unrivalled(_taken(xy, peak[sound]), total[sound], self.max_overlap)
-        peak, total, number = (column[sound][kept] for column in (peak, total, number))
-        fullest = np.argsort(-(peak >= 0).sum(1), kind="stable") if len(peak) > self.animals else slice(None)
-        peak, score = peak[fullest], (total / np.maximum(number, 1))[fullest]
-        return peak[: self.animals], score[: self.animals]
+        built, total, number = assemble(*links, xy, self.animals, self.fuse_nearest)
+        sound = np.flatnonzero((number >= self.min_links) & (built >= 0).any(1))
+        kept = sound[_unrivalled(_taken(xy, built[sound]), total[sound], self.max_overlap)]
+        if len(kept) > self.animals:
+            kept = kept[np.argsort(-(built[kept] >= 0).sum(1), kind="stable")]
+        kept, cut = kept[: self.animals], kept[self.animals :]
+        peak = built[kept]
+        if self.hand_out:
+            fallen = np.setdiff1d(np.arange(len(built)), sound)
+            free = there & ~_had(there.shape, built) | _had(there.shape, built[[*fallen, *cut]])
+            _hand_out(peak, free, xy, value)
+        return peak, (total / np.maximum(number, 1))[kept]
 
     def _links(
         self, there: np.ndarray, value: np.ndarray, line_score: np.ndarray
@@ -112,6 +122,25 @@ def _strongest(there: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.nda
     return peak[None], np.nanmean(_taken(value, peak[None]), 1)
 
 
+def _had(shape: tuple[int, int], peak: np.ndarray) -> np.ndarray:
+    """Which of (keypoint, peak) these animals have."""
+    had = np.zeros(shape, bool)
+    animal, keypoint = np.nonzero(peak >= 0)
+    had[keypoint, peak[animal, keypoint]] = True
+    return had
+
+
+def _hand_out(peak: np.ndarray, free: np.ndarray, xy: np.ndarray, value: np.ndarray) -> None:
+    """Give the free peaks, the highest first, each to the nearest animal that lacks its keypoint."""
+    keypoints, places = np.nonzero(free)
+    for number in np.argsort(-value[keypoints, places], kind="stable"):
+        keypoint, place = keypoints[number], places[number]
+        lacking = np.flatnonzero(peak[:, keypoint] < 0)
+        if len(lacking):
+            ways = np.linalg.norm(_taken(xy, peak[lacking]) - xy[keypoint, place], axis=-1)
+            peak[lacking[np.nanmin(ways, 1).argmin()], keypoint] = place
+
+
 def _taken(array: np.ndarray, peak: np.ndarray) -> np.ndarray:
     """What belongs to each animal's peaks of (keypoint, peak, ...); NaN where it has none."""
     rows = array[np.arange(peak.shape[1]), np.maximum(peak, 0)]
@@ -142,13 +171,13 @@ def _overlap(xy: np.ndarray, low: np.ndarray, high: np.ndarray, one: int, other:
 
 @njit(cache=True, nogil=True)
 def assemble(
-    ends: np.ndarray, score: np.ndarray, shape: tuple[int, int], animals: int
+    ends: np.ndarray, score: np.ndarray, xy: np.ndarray, animals: int, fuse_nearest: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The peak of each keypoint (-1: none) of each animal, the sum of its line scores, its number of links.
 
-    `ends` (link, 4) and `score` as `Assembly` makes them, `shape` is (keypoint, peak).
+    `ends` (link, 4) and `score` as `Assembly` makes them, `xy` is (keypoint, peak, 2).
     """
-    keypoints, peaks = shape
+    keypoints, peaks, _ = xy.shape
     links = ends[:, 0] * peaks + ends[:, 1], ends[:, 2] * peaks + ends[:, 3], score
     state = _empty(len(score), keypoints, peaks)
     peak, total, number, has, taken, free = state
@@ -171,7 +200,10 @@ def assemble(
         _take(state, count)
         count += 1
     if count > animals:
-        count = _fuse(state, count, links)
+        if fuse_nearest:
+            _fuse_nearest(state, count, count - animals, xy)
+        else:
+            count = _fuse(state, count, links)
     for animal in range(count):
         if (peak[animal] < 0).any():
             _fill(state, animal, links)
@@ -333,3 +365,36 @@ def _fuse(state: State, count: int, links: Links) -> int:
     kept = len(left)
     peak[:kept], total[:kept], number[:kept] = peak[left], total[left], number[left]
     return kept
+
+
+@njit(cache=True, nogil=True)
+def _fuse_nearest(state: State, count: int, smallest: int, xy: np.ndarray) -> None:
+    """Give what each of the smallest animals has to the nearest larger one that shares no keypoint with it;
+    they stay, and rival it."""
+    peak, total, number, has, _, _ = state
+    order = np.argsort((peak[:count] >= 0).sum(1), kind="mergesort")
+    peak[:count], has[:count] = peak[order], has[order]
+    total[:count], number[:count] = total[order], number[order]
+    for one in range(smallest):
+        nearest, least = -1, np.inf
+        for other in range(one, count):
+            if not ((peak[one] >= 0) & (peak[other] >= 0)).any():
+                way = _way(peak[one], peak[other], xy)
+                if way < least:
+                    nearest, least = other, way
+        if nearest >= 0:
+            peak[nearest] = np.maximum(peak[nearest], peak[one])
+            total[nearest] += total[one]
+            number[nearest] += number[one]
+            has[nearest] |= has[one]
+
+
+@njit(cache=True, nogil=True)
+def _way(one: np.ndarray, other: np.ndarray, xy: np.ndarray) -> float:
+    """The least squared distance between keypoints of two animals."""
+    least = np.inf
+    for first in np.flatnonzero(one >= 0):
+        for second in np.flatnonzero(other >= 0):
+            x, y = xy[first, one[first]] - xy[second, other[second]]
+            least = min(least, x * x + y * y)
+    return least
