@@ -139,3 +139,25 @@ def test_one_animal_by_bins(case):
     wanted = recorded["poses"][:, 0]
     np.testing.assert_allclose(found["xy"][:, :, 0], wanted[..., :2], atol=1e-2)
     np.testing.assert_allclose(found["value"][..., 0], wanted[..., 2], atol=1e-4)
+
+
+def test_individuals_are_as_likely_at_every_pixel_as_the_peer_said(case):
+    told, recorded = case("identity_0")
+    classes, height, width = recorded["heatmap"].shape[-3:]
+    stride = int(told["stride"])
+    head = HEADS.build(
+        "identity_map",
+        {stride: 1},
+        classes=classes,
+        source=stride,
+        maps=grown(classes),
+        sigmoid=told["apply_sigmoid"],
+    )
+    rows, columns = np.mgrid[: height * stride, : width * stride]
+    places = torch.from_numpy(np.stack((columns, rows), -1).reshape(1, 1, -1, 2).astype(np.float32))
+    found = head.decode({"individuals": torch.from_numpy(recorded["heatmap"])}, {"xy": places + 0.3})
+    wanted = recorded["out"]
+    np.testing.assert_allclose(found["probability"].reshape(wanted.shape), wanted, atol=1e-5)
+    np.testing.assert_allclose(found["nowhere"][0], wanted[0, 0, 0], atol=1e-5)
+    lost = head.decode({"individuals": torch.from_numpy(recorded["heatmap"])}, {"xy": places * torch.nan})
+    assert lost["probability"].isfinite().all()

@@ -52,6 +52,8 @@ EVERY = {
     ),
     "centre_offsets": ("centre_offsets", {"keypoints": 3, "animals": 2, "map_width": 4, "width": 2}),
     "attended_simcc": ("attended_simcc", {"keypoints": 3, "size": SIZE, "width": 16, "keys": 8}),
+    "unique_map": ("unique_map", {"keypoints": 3, "source": 4, "maps": {"channels": [3], **TWICE}}),
+    "identity_map": ("identity_map", {"classes": 2, "source": 4, "maps": {"channels": [2], **TWICE}}),
     "class_map": ("class_map", {"classes": 2}),
     "class_vector": ("class_vector", {"classes": 2, "layers": 2}),
 }
@@ -84,8 +86,8 @@ def ideal(targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         made[name] = made[name].clamp(min=1e-30).log()
     if "fields" in made and "maps" in made:
         made["maps"] = 30 * (2 * made["maps"] - 1)
-    if "visible" in made:
-        made["visible"] = 30 * (2 * made["visible"] - 1)
+    for name in {"visible", "individuals"} & made.keys():
+        made[name] = 30 * (2 * made[name] - 1)
     return made
 
 

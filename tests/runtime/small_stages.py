@@ -55,6 +55,14 @@ def light(
     return Stage(preparation=Preparation(pad_to=8), network=network, grouping=grouping)
 
 
+def centres(*beside: Part, grouping: Part) -> Stage:
+    """Animals by their centres, and heads beside them."""
+    options = {"animals": 4, "map_width": 4, "width": 4, "absorb": 10.0}
+    alone = light("centre_offsets", neck=False, grouping=grouping, **options)
+    network = alone.network.model_copy(update={"heads": (*alone.network.heads, *beside)})
+    return alone.model_copy(update={"network": network})
+
+
 def grown(channels: int) -> dict[str, object]:
     """Maps that grow once, to 2n + 1 cells of n."""
     return {"channels": [channels], "kernels": [3], "strides": [2]}
@@ -108,14 +116,13 @@ KINDS = {
         neck=False,
         grouping=Part(name="assembly", options={"keypoints": 3, "edges": TRIANGLE, "animals": 4}),
     ),
-    "centres": light(
-        "centre_offsets",
-        animals=4,
-        map_width=4,
-        width=4,
-        absorb=10.0,
-        neck=False,
-        grouping=Part(name="by_centre"),
+    "centres": centres(grouping=Part(name="by_centre")),
+    "centres, named, and unique": centres(
+        Part(name="unique_map", options={"keypoints": 2, "source": 4, "maps": grown(2), "offsets": grown(4)}),
+        Part(name="identity_map", options={"classes": 4, "source": 8, "maps": grown(4)}),
+        grouping=Part(
+            name="together", options={"animals": {"name": "by_centre"}, "individuals": 4, "unique": 2}
+        ),
     ),
     "class vector": stage(
         [maps_head(single=True), Part(name="class_vector", options={"classes": 2, "layers": 2, "units": 5})],
@@ -199,6 +206,7 @@ BY_CHANCE = {
     "fields": _fields,
     "classes": _classes,
     "logits": _logits,
+    "individuals": _logits,
     "visible": lambda size, chance: chance.normal(3, 1, size),
     "x": _line,
     "y": _line,

@@ -22,13 +22,18 @@ from small_stages import (
 )
 
 from ethopose.core import UsageError
+from ethopose.models.build import build
 from ethopose.models.heads import HEADS
 from ethopose.runtime import Compute, resolve
 
 COLOUR = (*SHAPE[:3], 3)
-HEADLESS_NAMES = {"xy", "value", "next_value", "line_score", "probability", "centre"}
+HEADLESS_NAMES = {"xy", "value", "next_value", "line_score", "probability", "centre"} | {
+    "nowhere",
+    "unique_xy",
+    "unique_value",
+}
 # of a flat top every cell is a peak there, as DeepLabCut has it
-PLATEAUS = {"bottom-up, staged", "centres"}
+PLATEAUS = {"bottom-up, staged", "centres", "centres, named, and unique"}
 
 
 def pictures(shape=SHAPE, seed=0) -> np.ndarray:
@@ -208,7 +213,9 @@ def as_output(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def test_maps_without_a_peak_give_nobody(compiled_once, kind, runtime, content):
     stage = KINDS[kind]
     maps = maps_by_chance(stage, 0)
-    maps[0] = as_output(DEGENERATE[content], maps[0].shape)
+    names = [name.partition(".")[2] for name in build(stage).names]
+    for index in [index for index, name in enumerate(names) if name == names[0]]:
+        maps[index] = as_output(DEGENERATE[content], maps[index].shape)
     found = decode(compiled_once(stage, runtime), maps)
     instances = animals(stage, found)
     assert len(instances.frame) == 0, f"{instances.xy} {instances.confidence}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EVERYTHING = -1.0  # a threshold that no confidence is below: DeepLabCut tells a place for every keypoint
 ANYBODY = 0.0  # of centres: those of no animal are filled up with zeros
+HEADS = ("bodypart", "unique_bodypart", "identity")
 METHODS = {"bu": "bottom-up", "td": "top-down", "ctd": "conditional top-down"}
 
 
@@ -58,7 +59,7 @@ def read(paths: Sequence[Path]) -> Model:
 def _model(place: Place, config: Config) -> Model:
     method = str(given(config, "method", "bu")).lower()
     heads: Config = config["model"]["heads"]
-    names = [name for name in ("bodypart",) if heads.get(name)]
+    names = [name for name in HEADS if heads.get(name)]
     if method != "bu" or list(filter(heads.get, heads)) != names:
         told = f"{METHODS.get(method, method)} models with heads {', '.join(heads)}"
         raise ModelError(f"{told} are not supported yet")
@@ -66,19 +67,20 @@ def _model(place: Place, config: Config) -> Model:
     network = Network(
         in_channels=3,
         backbone=part,
-        heads=tuple(networks.head(heads[name], stride) for name in names),
+        heads=tuple(networks.head(name, heads[name], stride) for name in names),
     )
+    skeleton = _skeleton(config["metadata"])
     stage = Stage(
         preparation=_preparation(config["data"]),
         network=network,
-        grouping=networks.grouping(heads["bodypart"]),
+        grouping=networks.grouping(heads, skeleton),
         peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,
     )
     spec = ModelSpec(
         name=scorer(place, config),
         family="DeepLabCut 3",
         kind=f"{METHODS[method]} {config['net_type']}",
-        skeleton=_skeleton(config["metadata"]),
+        skeleton=skeleton,
         stages=(stage,),
         provenance={"net_type": config["net_type"], "snapshot": place.snapshot.name},
     )
@@ -100,9 +102,13 @@ def scorer(place: Place, config: Config) -> str:
 
 
 def _skeleton(metadata: Config) -> Skeleton:
+    """Unique keypoints come after those of animals, in rows of their own."""
+    unique = tuple(map(str, given(metadata, "unique_bodyparts", [])))
+    named = given(metadata, "with_identity", False)
     return Skeleton(
-        keypoints=tuple(map(str, metadata["bodyparts"])),
-        unique=tuple(map(str, given(metadata, "unique_bodyparts", []))),
+        keypoints=(*map(str, metadata["bodyparts"]), *unique),
+        unique=unique,
+        individuals=tuple(map(str, metadata["individuals"])) if named else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ethopose.core import ModelError
+from ethopose.core import ModelError, Skeleton
 from ethopose.models.spec import Part
 
 Config = Mapping[str, Any]
@@ -29,14 +29,24 @@ def backbone(config: Config) -> tuple[Part, int]:
     return found
 
 
-def head(config: Config, source: int) -> Part:
-    """The part that reads features of a stride.
+def head(name: str, config: Config, source: int) -> Part:
+    """The part that a head of this name is, which reads features of a stride.
 
     Raises:
         ModelError: it is none that is known.
     """
     part: Part = _known(HEADS, config, "head")(config, source)
-    return part
+    if name == "bodypart":
+        return part
+    if part.name != "located_map":
+        raise ModelError(f"the head {name} is a {config['type']}", fix="ethopose runs a HeatmapHead there")
+    return part.model_copy(update={"name": "unique_map"}) if name == "unique_bodypart" else _identity(part)
+
+
+def _identity(part: Part) -> Part:
+    told = part.options
+    options = {name: told[name] for name in ("source", "maps", "sigmoid", "reach")}
+    return Part(name="identity_map", options={"classes": told["keypoints"], **options})
 
 
 def _known(table: Mapping[str, Callable[..., Any]], config: Config, what: str) -> Callable[..., Any]:
@@ -79,7 +89,7 @@ def _cspnext(config: Config) -> tuple[Part, int]:
 
 def _heatmap(config: Config, source: int) -> Part:
     maps, predictor = _growth(config["heatmap_config"]), given(config, "predictor", {})
-    refined = given(predictor, "location_refinement", True)
+    refined = given(predictor, "location_refinement", True) and config.get("locref_config")
     options = {
         "keypoints": (maps["last"] or maps["channels"][-1:])[0],
         "source": source,
@@ -120,8 +130,18 @@ def _staged(config: Config, source: int) -> Part:
     return Part(name="staged_fields", options=options)
 
 
-def grouping(config: Config) -> Part:
-    """What makes animals of what the head of animals finds."""
+def grouping(heads: Mapping[str, Config], skeleton: Skeleton) -> Part:
+    """What makes animals, and what stands beside them, of what the heads find."""
+    animals = _animals(heads["bodypart"])
+    unique = len(skeleton.unique) if heads.get("unique_bodypart") else 0
+    individuals = len(skeleton.individuals) if heads.get("identity") else 0
+    if not unique and not individuals:
+        return animals
+    options = {"animals": animals.model_dump(), "individuals": individuals, "unique": unique}
+    return Part(name="together", options=options)
+
+
+def _animals(config: Config) -> Part:
     predictor: Config = given(config, "predictor", {})
     if config.get("type") == "DEKRHead":
         options = {

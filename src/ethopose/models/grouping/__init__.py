@@ -6,6 +6,7 @@ from ethopose.models.grouping.centres import ByCentre
 from ethopose.models.grouping.classes import ByClassMap, ByClassVector
 from ethopose.models.grouping.instances import Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.grouping.simple import OneEach, OnePerPeak
+from ethopose.models.grouping.together import Together
 from ethopose.models.registry import Registry
 
 GROUPINGS: Registry[Grouping] = Registry(
@@ -18,6 +19,7 @@ GROUPINGS: Registry[Grouping] = Registry(
         "by_centre": ByCentre,
         "class_map": ByClassMap,
         "class_vector": ByClassVector,
+        "together": Together,
     },
 )
 

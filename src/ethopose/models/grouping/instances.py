@@ -37,6 +37,11 @@ class Instances:
     def __getitem__(self, rows: np.ndarray) -> Instances:
         return Instances(*(getattr(self, column.name)[rows] for column in fields(self)))
 
+    def joined(self, other: Instances) -> Instances:
+        """Both, one after the other."""
+        columns = ((getattr(self, column.name), getattr(other, column.name)) for column in fields(self))
+        return Instances(*(np.concatenate(pair) for pair in columns))
+
 
 class Grouping(Protocol):
     """Peaks and what is known about them in, animals out."""

@@ -9,11 +9,13 @@ from ethopose.models.heads.centre_offsets import CentreOffsets
 from ethopose.models.heads.class_map import ClassMap
 from ethopose.models.heads.class_vector import ClassVector
 from ethopose.models.heads.confidence_map import ConfidenceMap
+from ethopose.models.heads.identity_map import IdentityMap
 from ethopose.models.heads.located_map import LocatedMap
 from ethopose.models.heads.part_affinity import PartAffinity
 from ethopose.models.heads.probability_map import ProbabilityMap
 from ethopose.models.heads.simcc import SimCC
 from ethopose.models.heads.staged_fields import StagedFields
+from ethopose.models.heads.unique_map import UniqueMap
 from ethopose.models.registry import Registry
 
 HEADS = Registry(
@@ -29,5 +31,7 @@ HEADS = Registry(
         "centre_offsets": CentreOffsets,
         "class_map": ClassMap,
         "class_vector": ClassVector,
+        "identity_map": IdentityMap,
+        "unique_map": UniqueMap,
     },
 )
