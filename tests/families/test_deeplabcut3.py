@@ -5,11 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import yaml
 from dlc3_nets import make_net
 
 import ethopose
-from ethopose.core import ModelError
+from ethopose.core import ModelError, UsageError
 from ethopose.families import load
+from ethopose.families.deeplabcut3 import choose
 from ethopose.families.deeplabcut3.places import find, last_snapshot
 from ethopose.formats.pandas_hdf5 import read_hdf
 from ethopose.models.build import DecodeGraph, build_trained
@@ -97,9 +99,11 @@ def test_a_trained_model_says_of_a_video_what_the_peer_said(project, shared_data
 def test_a_model_is_found_by_any_of_its_names(project):
     train = next(project.glob("dlc-models-pytorch/*/*/train"))
     snapshot = next(train.glob("snapshot-*.pt"))
-    for path in (train, train / "pytorch_config.yaml", snapshot, project, project / "config.yaml"):
+    for path in (train, train / "pytorch_config.yaml", snapshot):
         place = find(path)
         assert (place.folder, place.snapshot, place.uid) == (train, snapshot, "best-4")
+    for path in (train, snapshot, project, project / "config.yaml"):
+        assert load(path).spec.name == "DLC_CspnextS_openfieldOct30shuffle1_snapshot_best-4"
 
 
 def test_the_best_snapshot_counts_where_there_is_one_else_the_last(tmp_path):
@@ -128,3 +132,85 @@ def test_what_lacks_is_one_clear_line(project):
     config.write_text(text.replace("bodyparts:", "body_parts:"))
     with pytest.raises(ModelError, match="makes no sense"):
         load(train)
+
+
+def write_snapshots(train, *names: str) -> None:
+    content = next(train.glob("snapshot-best-*.pt")).read_bytes()
+    for name in names:
+        (train / name).write_bytes(content)
+
+
+def test_a_snapshot_is_chosen_by_place_by_name_or_as_the_best(project):
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    write_snapshots(train, "snapshot-002.pt", "snapshot-010.pt", "snapshot-detector-005.pt")
+    for wanted, name in (
+        (None, "snapshot-best-4.pt"),
+        ("best", "snapshot-best-4.pt"),
+        ("-1", "snapshot-best-4.pt"),
+        ("-2", "snapshot-010.pt"),
+        (0, "snapshot-002.pt"),
+        ("snapshot-002", "snapshot-002.pt"),
+        ("snapshot-010.pt", "snapshot-010.pt"),
+    ):
+        assert [path.name for path in choose(project, snapshot=wanted)] == [name]
+        assert [path.name for path in choose(train, snapshot=wanted)] == [name]
+    chosen = choose(project / "config.yaml", snapshot="0", detector_snapshot="-1")
+    assert [path.name for path in chosen] == ["snapshot-002.pt", "snapshot-detector-005.pt"]
+    for wanted in ("5", "snapshot-003", "worst"):
+        with pytest.raises(
+            UsageError, match=rf"no snapshot {wanted}; there are snapshot-002.pt, snapshot-010"
+        ):
+            choose(project, snapshot=wanted)
+    with pytest.raises(UsageError, match="a train folder is of one shuffle"):
+        choose(train, shuffle=2)
+
+
+def test_a_model_is_chosen_by_shuffle_training_set_iteration_and_prefix(project):
+    here = next(project.glob("dlc-models-pytorch/iteration-0/*"))
+    task = here.name.partition("-")[0]
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    config["TrainingFraction"] = [*config["TrainingFraction"], 0.29]
+    (project / "config.yaml").write_text(yaml.safe_dump(config))
+    places = {
+        f"dlc-models-pytorch/iteration-0/{task}-trainset{int(100 * config['TrainingFraction'][0])}shuffle7": {
+            "shuffle": 7
+        },
+        f"dlc-models-pytorch/iteration-0/{task}-trainset28shuffle1": {"trainingset_index": 1},
+        f"dlc-models-pytorch/iteration-3/{here.name}": {"iteration": 3},
+        f"mine/dlc-models-pytorch/iteration-0/{here.name}": {"modelprefix": "mine"},
+    }
+    for place, wanted in places.items():
+        shutil.copytree(here, project / place)
+        (chosen,) = choose(project, **wanted)
+        assert chosen.parent == project / place / "train"
+    assert load(project, shuffle=7).spec.name.startswith(f"DLC_CspnextS_{task}shuffle7_")
+    with pytest.raises(
+        UsageError, match=rf"no model of shuffle 8 and training set 0; there are {task}-train"
+    ):
+        choose(project, shuffle=8)
+    with pytest.raises(UsageError, match="no training set 2: TrainingFraction has 2"):
+        choose(project, trainingset_index=2)
+
+
+def test_a_project_with_other_keypoints_than_its_model_is_told_with_both(project):
+    config = project / "config.yaml"
+    config.write_text(config.read_text().replace("- snout", "- muzzle"))
+    with pytest.raises(ModelError, match=r"the project's keypoints are muzzle, .*; the model's are snout, "):
+        load(project)
+
+
+def test_the_command_line_chooses_in_the_words_of_the_tool(project, ethopose_says):
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    write_snapshots(train, "snapshot-002.pt")
+    said = ethopose_says("info", project, "--shuffle", 1, "--snapshot", 0, "--json")
+    assert said.code == 0
+    assert "snapshot_2" in said.out
+    said = ethopose_says("info", project, "--shuffle", 9)
+    assert said.code == 2
+    assert "no model of shuffle 9" in said.err
+
+
+def test_a_choice_is_for_projects_alone(tiny, ethopose_says):
+    said = ethopose_says("predict", "x.mp4", "-m", tiny(), "--shuffle", 2)
+    assert said.code == 2
+    assert "--shuffle: for a DeepLabCut project alone" in said.err

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 from typer import Argument
 
+from ethopose.cli.predicting import chooses_model
 from ethopose.cli.screen import Screen
 
 
 def add_to(app: typer.Typer) -> None:
     """Enter the command."""
-    app.command()(info)
+    app.command()(chooses_model("path")(info))
 
 
 def info(

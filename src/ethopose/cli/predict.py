@@ -23,13 +23,14 @@ from ethopose.cli.predicting import (
     Strict,
     Threads,
     TrustCode,
+    chooses_model,
 )
 from ethopose.cli.screen import Screen
 
 
 def add_to(app: typer.Typer) -> None:
     """Enter the command."""
-    app.command()(predict)
+    app.command()(chooses_model("model")(predict))
 
 
 def predict(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 from typer import Option
 
@@ -38,3 +41,43 @@ TrustCode = Annotated[
 ]
 Strict = Annotated[bool, Option("--strict", help="Exit 3 for any frame that cannot be read.")]
 Profile = Annotated[bool, Option("--profile", help="Print where the time went.")]
+
+# which model of a DeepLabCut project, in its own words
+PROJECT = "A model of a DeepLabCut project"
+CHOICE: dict[str, Any] = {
+    "shuffle": Annotated[int | None, Option(help="1 if left out.", rich_help_panel=PROJECT)],
+    "trainingset_index": Annotated[
+        int | None, Option(help="Which TrainingFraction.", rich_help_panel=PROJECT)
+    ],
+    "iteration": Annotated[int | None, Option(help="The present one if left out.", rich_help_panel=PROJECT)],
+    "modelprefix": Annotated[str | None, Option(help="Folder of its models.", rich_help_panel=PROJECT)],
+    "snapshot": Annotated[str | None, Option(help="By place, best, or name.", rich_help_panel=PROJECT)],
+    "detector_snapshot": Annotated[
+        str | None, Option(help="Likewise, of its detector.", rich_help_panel=PROJECT)
+    ],
+}
+
+
+def chooses_model(argument: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator for commands: adds the options that choose a model of a project, and hands the command the
+    paths of that model in place of the project's, in its own `argument`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def chosen(**given: Any) -> Any:
+            choice = {name: given.pop(name) for name in CHOICE}
+            if any(value is not None for value in choice.values()):
+                from ethopose.families import choose
+
+                given[argument] = choose(given[argument] or (), **choice)
+            return command(**given)
+
+        own = signature(command, eval_str=True)
+        more = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=CHOICE[name]) for name in CHOICE
+        ]
+        chosen.__signature__ = own.replace(parameters=[*own.parameters.values(), *more])  # type: ignore[attr-defined]
+        chosen.__annotations__ = {**get_type_hints(command, include_extras=True), **CHOICE}
+        return chosen
+
+    return decorate

@@ -27,6 +27,7 @@ from ethopose.cli.predicting import (
     Strict,
     Threads,
     TrustCode,
+    chooses_model,
 )
 from ethopose.cli.screen import Screen
 from ethopose.core import ExitCode
@@ -47,7 +48,7 @@ Run = Annotated[Path, Argument(help="A run's folder.", show_default=False)]
 
 def add_to(app: typer.Typer) -> None:
     """Enter the commands."""
-    app.command()(run)
+    app.command()(chooses_model("model")(run))
     app.command()(status)
     app.command()(retry)
     app.command()(sbatch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ethopose.core import ModelError, UsageError
 from ethopose.families import deeplabcut3, native, sleap_nn
@@ -13,18 +14,21 @@ from ethopose.models.plugins import load_plugin
 FAMILIES = (
     Family("ethopose", native.recognises, native.read),
     Family("SLEAP-NN", sleap_nn.recognises, sleap_nn.read),
-    Family("DeepLabCut 3", deeplabcut3.recognises, deeplabcut3.read),
+    Family("DeepLabCut 3", deeplabcut3.recognises, deeplabcut3.read, deeplabcut3.choose),
 )
 
-__all__ = ["FAMILIES", "Family", "Model", "family_of", "load"]
+__all__ = ["FAMILIES", "Family", "Model", "choose", "family_of", "load"]
 
 
-def load(model: str | Path | Sequence[str | Path], *, alone: bool = False, trust_code: bool = False) -> Model:
+def load(
+    model: str | Path | Sequence[str | Path], *, alone: bool = False, trust_code: bool = False, **choice: Any
+) -> Model:
     """The model at a path, or at the two of a top-down pair in any order.
 
     A file of a model folder (a checkpoint, a configuration) stands for its folder, or where several networks
     lie there, for the one whose weights it holds. `alone` is for looking at: a model that reads crops without
-    the one that finds them, and code that lies in a folder left alone. `trust_code` runs that code.
+    the one that finds them, and code that lies in a folder left alone. `trust_code` runs that code. `choice`
+    is for `choose`.
 
     Raises:
         ModelError: there is no folder, or nothing in it is known.
@@ -32,7 +36,7 @@ def load(model: str | Path | Sequence[str | Path], *, alone: bool = False, trust
             own that nobody said to trust.
     """
     given = [model] if isinstance(model, str | Path) else list(model)
-    paths = [_there(Path(path)) for path in given]
+    paths = [_there(path) for path in choose(given, **choice)]
     if not 1 <= len(paths) <= 2:
         raise UsageError(f"a model is one folder or a pair of two, not {len(paths)}")
     families = {family_of(path).name: family_of(path) for path in paths}
@@ -49,6 +53,26 @@ def load(model: str | Path | Sequence[str | Path], *, alone: bool = False, trust
         )
     _load_code(found, trusted=trust_code)
     return found
+
+
+def choose(model: Sequence[str | Path], **choice: Any) -> list[Path]:
+    """The paths of one model of a project, of which `choice` tells what is asked for; `load` and all that
+    takes a model takes them. Of a DeepLabCut project: shuffle, trainingset_index, iteration, modelprefix,
+    snapshot, detector_snapshot (`ethopose.families.deeplabcut3.choose`).
+
+    Raises:
+        UsageError: there is no such model, or no project.
+    """
+    paths = [Path(path) for path in model]
+    if all(value is None for value in choice.values()):
+        return paths
+    family = family_of(_there(paths[0])) if len(paths) == 1 else None
+    if family is None or family.choose is None:
+        named = ", ".join(
+            f"--{name.replace('_', '-')}" for name, value in choice.items() if value is not None
+        )
+        raise UsageError(f"{named}: for a DeepLabCut project alone", fix="leave it out")
+    return family.choose(paths[0], **{name: value for name, value in choice.items() if value is not None})
 
 
 def _load_code(model: Model, *, trusted: bool) -> None:

@@ -30,3 +30,4 @@ class Family:
     name: str
     recognises: Callable[[Path], bool]
     read: Callable[[Sequence[Path]], Model]  # one path, or the two of a top-down pair
+    choose: Callable[..., list[Path]] | None = None  # among a project's models, by what else is told

@@ -5,5 +5,6 @@ numbers are made is told in `docs/conventions.md`.
 """
 
 from ethopose.families.deeplabcut3.model import read, recognises
+from ethopose.families.deeplabcut3.project import choose
 
-__all__ = ["read", "recognises"]
+__all__ = ["choose", "read", "recognises"]

@@ -12,6 +12,7 @@ from ethopose.core import DataError, ModelError, Skeleton, UsageError
 from ethopose.families.deeplabcut3 import networks
 from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import CONFIG, Place, find, shuffle_of
+from ethopose.families.deeplabcut3.project import choose, is_project
 from ethopose.families.files import file_digest, read_yaml
 from ethopose.families.model import Model
 from ethopose.models.spec import ModelSpec, Network, Preparation, Stage
@@ -28,7 +29,7 @@ METHODS = {"bu": "bottom-up", "td": "top-down", "ctd": "conditional top-down"}
 def recognises(path: Path) -> bool:
     """Whether the path is of a model that DeepLabCut 3 trained."""
     try:
-        return find(path) is not None
+        return is_project(path) or find(path) is not None
     except ModelError:
         return True  # and what it lacks is told when it is read
 
@@ -41,7 +42,7 @@ def read(paths: Sequence[Path]) -> Model:
     """
     if len(paths) != 1:
         raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
-    place = find(paths[0])
+    place = find(choose(paths[0])[0] if is_project(paths[0]) else paths[0])
     assert place is not None
     config = read_yaml(place.folder / CONFIG)
     try:

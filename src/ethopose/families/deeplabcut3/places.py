@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ethopose.core import ModelError
-from ethopose.families.files import read_yaml
 
 CONFIG, PROJECT = "pytorch_config.yaml", "config.yaml"
 MODELS = "dlc-models-pytorch"
 SNAPSHOT = re.compile(r"snapshot-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
+DETECTOR = re.compile(r"snapshot-detector-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
 SHUFFLE = re.compile(r"(?P<task>.+)-trainset(?P<percent>\d+)shuffle(?P<number>\d+)")
 
 
@@ -42,9 +42,6 @@ def find(path: Path) -> Place | None:
     folder = path if path.is_dir() else path.parent
     if (folder / CONFIG).is_file():
         return Place(folder, last_snapshot(folder))
-    if (folder / PROJECT).is_file() and (folder / MODELS).is_dir():
-        train = _shuffle_folder(folder)
-        return Place(train, last_snapshot(train))
     return None
 
 
@@ -54,27 +51,15 @@ def last_snapshot(folder: Path) -> Path:
     Raises:
         ModelError: there is none.
     """
-    found = {path: match for path in folder.glob("*.pt") if (match := SNAPSHOT.fullmatch(path.name))}
-    if not found:
-        raise ModelError("no snapshot-*.pt lies here: the weights are missing", where=folder)
-    return max(found, key=lambda path: (bool(found[path]["best"]), int(found[path]["epoch"])))
+    if found := snapshots(folder, SNAPSHOT):
+        return found[-1]
+    raise ModelError("no snapshot-*.pt lies here: the weights are missing", where=folder)
 
 
-def _shuffle_folder(project: Path) -> Path:
-    """The `train` folder of the project's first shuffle and fraction, in its present iteration."""
-    config = read_yaml(project / PROJECT)
-    iteration = project / MODELS / f"iteration-{config.get('iteration') or 0}"
-    fraction = float((config.get("TrainingFraction") or [0.95])[0])
-    wanted = f"-trainset{int(100 * fraction)}shuffle1"  # truncated, as DeepLabCut does
-    for folder in sorted(iteration.glob(f"*{wanted}")):
-        if (folder / "train" / CONFIG).is_file():
-            return folder / "train"
-    there = ", ".join(sorted(folder.name for folder in iteration.glob("*"))) or "none"
-    raise ModelError(
-        f"no model of shuffle 1; there are {there}",
-        where=iteration,
-        fix="name the train folder of one",
-    )
+def snapshots(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """By epoch, the best ones after all others, as DeepLabCut counts them."""
+    found = {path: match for path in folder.glob("*.pt") if (match := pattern.fullmatch(path.name))}
+    return sorted(found, key=lambda path: (bool(found[path]["best"]), int(found[path]["epoch"])))
 
 
 def shuffle_of(folder: Path, config: Mapping[str, Any]) -> tuple[str, str]:

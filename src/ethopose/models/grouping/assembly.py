@@ -10,19 +10,19 @@ from ethopose.models.grouping.instances import Arrays, Context, Instances, make_
 
 Links = tuple[np.ndarray, np.ndarray, np.ndarray]  # peaks at both ends, counted over all keypoints; scores
 State = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # see `_empty`
+MIN_CONFIDENCE, MIN_LINKS, MAX_OVERLAP = 0.1, 2, 0.8
 MOST = 32  # peaks of a keypoint that links are looked for among, where nobody says how many animals there are
 
 
 class Assembly:
     """Links peaks along every edge of a graph, and makes animals of the links.
 
-    Each edge's `animals` highest peaks of `min_confidence` or more are matched by Hungarian on their line
+    Each edge's `animals` highest peaks of 0.1 or more are matched by Hungarian on their line
     scores; matches of `min_line_score` or more are links. Links that join just as many peaks as there are
     keypoints are an animal; the others found animals from the surest one down, which take in the peaks that
     their surest links lead to. Where there are more than `animals`, those that a link joins and that share no
     keypoint become one; with `fuse_nearest` the smallest are joined to the nearest that lack their keypoints.
-    Animals of fewer than `min_links` fall away, as does one of which a share of `max_overlap` lies where a
-    surer one is. With `hand_out` peaks that no animal has go to the nearest that lacks their keypoint.
+    Animals of fewer than two links fall away, as does one of which a share of 0.8 lies where a surer one is. With `hand_out` peaks that no animal has go to the nearest that lacks their keypoint.
     Source: DeepLabCut 3.0.1, Assembler; Lauer et al. 2022.
     """
 
@@ -34,16 +34,12 @@ class Assembly:
         keypoints: int,
         edges: list[tuple[int, int]],
         animals: int = MOST,
-        min_confidence: float = 0.1,
         min_line_score: float = 0.05,
-        min_links: int = 2,
-        max_overlap: float = 0.8,
         fuse_nearest: bool = False,
         hand_out: bool = False,
     ) -> None:
         self.keypoints, self.edges, self.animals = keypoints, edges, animals
-        self.min_confidence, self.min_line_score = min_confidence, min_line_score
-        self.min_links, self.max_overlap = min_links, max_overlap
+        self.min_line_score = min_line_score
         self.fuse_nearest, self.hand_out = fuse_nearest, hand_out
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
@@ -78,8 +74,8 @@ class Assembly:
             return peak[:, None], value[0, peak]
         links = self._links(there, value, line_score)
         built, total, number = assemble(*links, xy, self.animals, self.fuse_nearest)
-        sound = np.flatnonzero((number >= self.min_links) & (built >= 0).any(1))
-        kept = sound[_unrivalled(_taken(xy, built[sound]), total[sound], self.max_overlap)]
+        sound = np.flatnonzero((number >= MIN_LINKS) & (built >= 0).any(1))
+        kept = sound[_unrivalled(_taken(xy, built[sound]), total[sound])]
         if len(kept) > self.animals:
             kept = kept[np.argsort(-(built[kept] >= 0).sum(1), kind="stable")]
         kept, cut = kept[: self.animals], kept[self.animals :]
@@ -110,7 +106,7 @@ class Assembly:
         """The highest peaks of a keypoint that may be linked, highest first."""
         peak = np.flatnonzero(there)
         peak = peak[np.argsort(-value[peak], kind="stable")][: self.animals]
-        return peak[value[peak] >= self.min_confidence]
+        return peak[value[peak] >= MIN_CONFIDENCE]
 
 
 def _strongest(there: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +144,7 @@ def _taken(array: np.ndarray, peak: np.ndarray) -> np.ndarray:
     return np.where(missing.reshape(missing.shape + (1,) * (rows.ndim - 2)), np.nan, rows)
 
 
-def _unrivalled(xy: np.ndarray, total: np.ndarray, max_overlap: float) -> list[int]:
+def _unrivalled(xy: np.ndarray, total: np.ndarray) -> list[int]:
     """Animals from the surest on, without those that lie where a surer one is."""
     low, high = np.nanmin(xy, 1, initial=np.inf), np.nanmax(xy, 1, initial=-np.inf)
     left = list(np.argsort(-total, kind="stable"))
@@ -156,7 +152,7 @@ def _unrivalled(xy: np.ndarray, total: np.ndarray, max_overlap: float) -> list[i
     while left:
         best = left.pop(0)
         kept.append(int(best))
-        left = [other for other in left if _overlap(xy, low, high, best, other) < max_overlap]
+        left = [other for other in left if _overlap(xy, low, high, best, other) < MAX_OVERLAP]
     return kept
 
 
@@ -180,7 +176,7 @@ def assemble(
     keypoints, peaks, _ = xy.shape
     links = ends[:, 0] * peaks + ends[:, 1], ends[:, 2] * peaks + ends[:, 3], score
     state = _empty(len(score), keypoints, peaks)
-    peak, total, number, has, taken, free = state
+    peak, total, number, _, taken, free = state
     count = 0
     whole = _whole(links, len(taken), keypoints)
     for chain in range(whole.max() + 1 if len(whole) else 0):
@@ -191,7 +187,23 @@ def assemble(
         count += 1
     if count == animals:
         return peak[:count], total[:count], number[:count]
-    for link in np.argsort(-score, kind="mergesort"):
+    count = _found(state, count, links)
+    if count > animals and fuse_nearest:
+        _fuse_nearest(state, count, count - animals, xy)
+    elif count > animals:
+        count = _fuse(state, count, links)
+    for animal in range(count):
+        if (peak[animal] < 0).any():
+            _fill(state, animal, links)
+            _take(state, animal)
+    return peak[:count], total[:count], number[:count]
+
+
+@njit(cache=True, nogil=True)
+def _found(state: State, count: int, links: Links) -> int:
+    """Animals of links whose peaks nobody has, from the surest on; gives how many there are then."""
+    _, _, _, has, taken, free = state
+    for link in np.argsort(-links[2], kind="mergesort"):
         if taken[links[0][link]] or taken[links[1][link]]:
             continue
         _add(state, count, link, links)
@@ -199,16 +211,7 @@ def assemble(
         free &= ~has[count]
         _take(state, count)
         count += 1
-    if count > animals:
-        if fuse_nearest:
-            _fuse_nearest(state, count, count - animals, xy)
-        else:
-            count = _fuse(state, count, links)
-    for animal in range(count):
-        if (peak[animal] < 0).any():
-            _fill(state, animal, links)
-            _take(state, animal)
-    return peak[:count], total[:count], number[:count]
+    return count
 
 
 @njit(cache=True, nogil=True)
