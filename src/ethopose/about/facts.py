@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from ethopose.core import FormatError, Skeleton, UsageError, VideoError
 from ethopose.families import FAMILIES, load
 from ethopose.families.native import WEIGHTS
-from ethopose.formats import FORMATS, format_for
+from ethopose.formats import FORMATS, read_poses
 from ethopose.media import VIDEO_SUFFIXES, find_videos, open_video
 from ethopose.media.packets import open_stream
 from ethopose.store import SKIPPED, UNDECODABLE, Manifest, Result, is_result, read
@@ -111,7 +111,7 @@ def _model(paths: Sequence[Path]) -> Facts:
                 for stage, count in zip(spec.stages, counts, strict=True)
             ],
             "pixel_origin": spec.pixel_origin,
-            "writes": spec.result_format,
+            "writes": spec.result_formats,
             "digest": model.digest,
             "paths": model.paths,
             "bytes": sum(_size(folder) for folder in model.paths),
@@ -202,8 +202,7 @@ def _arrangement(manifest: Manifest) -> dict[str, Any]:
 
 
 def _poses(place: Path) -> Facts:
-    form = format_for(place)
-    file = form.read(place)
+    form, file = read_poses(place)
     found = np.isfinite(file.poses.xy).all(-1)
     return _plain(
         {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from ethopose.core import DataError, FormatError, Poses
 from ethopose.store import Result
@@ -31,6 +31,13 @@ class PoseFile:
     frames: Int64[np.ndarray, "frame"]  # every frame the file tells of, also those without animals
     tracks: tuple[str, ...] = ()  # names that `poses.track` counts in
     video: str | None = None  # path of the video, as written
+    unique: Float32[np.ndarray, "frame unique 3"] | None = None
+    """x, y in px and confidence of the skeleton's unique keypoints, where the file tells of them."""
+
+
+def only_read(result: Result, path: Path) -> None:
+    """What formats without a writer write with. Raises FormatError."""
+    raise FormatError("files of this format are only read", where=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +46,14 @@ class Format:
 
     `write` works part by part and replaces `path` whole or not at all (`ResultError`); `read` raises
     `FormatError` for a file that is not of this format. `loses` names what does not come back: columns
-    of `Poses`, fields of `Skeleton`, fields of `PoseFile`.
+    of `Poses`, fields of `Skeleton`, fields of `PoseFile`, and the `order` of the rows of a frame.
     """
 
     name: str
     suffix: str
-    ending: str  # of the file beside a result: says more than the suffix where the format's users expect it
-    write: Callable[[Result, Path], None]
+    named: str  # the file beside a result: of the names `{result}`, `{model}` and of the `{video}`'s stem
     read: Callable[[Path], PoseFile]
+    write: Callable[[Result, Path], None] = only_read
     loses: frozenset[str] = frozenset()
 
 
