@@ -1,5 +1,4 @@
-"""DeepLabCut's pickles: all it found (`_full`), animals (`_assemblies`), the run (`_meta`), (and tracklets:
-`dlc_tracklets`).
+"""DeepLabCut's pickles: every keypoint (`_full`), animals (`_assemblies`), the run (`_meta`).
 
 Read by an unpickler that executes nothing; written piece by piece, of arrays and plain values only: paths and
 words that DeepLabCut pickles as objects of its own are texts, so that the files open without it.
@@ -69,10 +68,7 @@ def write_meta(result: Result, path: Path) -> None:
     width, height = int(str(result.video.get("width", 0))), int(str(result.video.get("height", 0)))
     cropping = cropping_of(result)
     left, right, top, bottom = cropping or (0, width, 0, height)
-    start, seconds = (
-        _began(manifest.provenance.get("timestamp_start")),
-        manifest.provenance.get("runtime_sec"),
-    )
+    start, seconds = _began(manifest.provenance), manifest.provenance.get("runtime_sec")
     duration = float(seconds) if isinstance(seconds, int | float) else 0.0
     data = {
         "start": start,
@@ -144,9 +140,9 @@ def _animals(
     return np.asarray(told[~np.all(told < 0, axis=(1, 2))])
 
 
-def _began(told: object) -> float:
+def _began(provenance: Mapping[str, object]) -> float:
     try:
-        return datetime.fromisoformat(str(told)).timestamp()
+        return datetime.fromisoformat(str(provenance.get("timestamp_start"))).timestamp()
     except ValueError:
         return 0.0
 

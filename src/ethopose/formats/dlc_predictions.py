@@ -30,7 +30,7 @@ def write_h5(result: Result, path: Path) -> None:
     """Write all frames of a result, part by part. Raises `ResultError`."""
     layout = layout_of(result)
     dtype = np.float64 if layout.tracked else np.float32
-    with replacing_hdf5(path) as file:
+    with replacing_hdf5(path, version="v108") as file:
         rows = ((part.frame, part.table) for part in cells(result, layout))
         count = result.manifest.n_done
         write_table(file, layout.columns, layout.levels, rows, count=count, dtype=dtype)
@@ -119,7 +119,9 @@ def _frames(names: Sequence[str]) -> Int64[np.ndarray, "frame"]:
 
 
 _LOST = frozenset(
-    {"score", "individual", "identity_score", "edges", "symmetries", "individuals", "name", "video"}
+    {"score", "individual", "identity_score", "order"}
+    | {"track", "tracks"}  # animals that have none come back with one of their own
+    | {"edges", "symmetries", "individuals", "unique", "name", "video"}
 )
 
 H5 = Format(
@@ -128,7 +130,7 @@ H5 = Format(
     named="{video}{model}.h5",
     read=read_h5,
     write=write_h5,
-    loses=_LOST | {"unique", "order"},
+    loses=_LOST,
 )
 CSV = Format(
     name="dlc-csv",
@@ -136,5 +138,5 @@ CSV = Format(
     named="{video}{model}.csv",
     read=read_csv,
     write=write_csv,
-    loses=_LOST | {"unique", "order", "track", "tracks"},
+    loses=_LOST,
 )
