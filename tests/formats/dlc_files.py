@@ -25,7 +25,7 @@ def given(folder: Path) -> tuple[Poses, dict[str, Any]]:
     metadata = config["metadata"]
     individuals = tuple(metadata["individuals"]) if metadata["with_identity"] else ()
     unique = tuple(metadata["unique_bodyparts"])
-    skeleton = Skeleton(tuple(metadata["bodyparts"]), individuals=individuals, unique=unique)
+    skeleton = Skeleton((*metadata["bodyparts"], *unique), individuals=individuals, unique=unique)
     poses, extra = _rows(arrays, skeleton)
     count = len(arrays["bodyparts"])
     config["runner"]["scheduler"]["params"]["lr_list"] = _numbers(
@@ -58,37 +58,34 @@ def _numbers(rates: list[list[Any]]) -> list[list[float]]:
 
 
 def _rows(arrays: dict[str, np.ndarray], skeleton: Skeleton) -> tuple[Poses, dict[str, np.ndarray]]:
-    """A row for each animal that is there, and where there are unique keypoints one for them in each frame."""
-    animals, n_keypoints = arrays["bodyparts"][..., :3], len(skeleton.keypoints)
+    """A row for each animal that is there; unique keypoints are one more in each frame."""
+    animals, n_unique = arrays["bodyparts"][..., :3], len(skeleton.unique)
     frame, place = np.nonzero(~(animals == -1).all(axis=(2, 3)))
-    found = animals[frame, place]
-    extra: dict[str, np.ndarray] = {}
+    columns = [np.full((len(frame), 0), np.nan)]
+    names: list[str] = []
     if "bboxes" in arrays:
-        boxes = np.concatenate([arrays["bboxes"], arrays["bbox_scores"][..., None]], axis=2)[frame, place]
-        names = ("box.x", "box.y", "box.width", "box.height", "box.score")
-        extra |= dict(zip(names, boxes.T, strict=True))
+        names += ["box.x", "box.y", "box.width", "box.height", "box.score"]
+        columns += [arrays["bboxes"][frame, place], arrays["bbox_scores"][frame, place][:, None]]
     if "identity_scores" in arrays:
-        scores = arrays["identity_scores"][frame, place].astype(np.float32)
-        for number, keypoint in enumerate(skeleton.keypoints):
-            for index, individual in enumerate(skeleton.individuals):
-                extra[f"{keypoint}.{individual}"] = scores[:, number, index]
-    if skeleton.unique:
-        count = len(animals)
-        frame, place = np.append(frame, np.arange(count)), np.append(place, np.full(count, -1))
-        found = np.concatenate([found, np.full((count, n_keypoints, 3), np.nan, np.float32)])
-        extra = {name: np.append(column, np.full(count, np.nan)) for name, column in extra.items()}
-        for number, name in enumerate(skeleton.unique):
-            for axis, column in zip(
-                ("x", "y", "confidence"), arrays["unique_bodyparts"][:, 0, number].T, strict=True
-            ):
-                extra[f"{name}.{axis}"] = np.append(np.full(len(frame) - count, np.nan), column)
+        keypoints = skeleton.keypoints[: animals.shape[2]]
+        names += [f"{keypoint}.{name}" for keypoint in keypoints for name in skeleton.individuals]
+        columns.append(arrays["identity_scores"][frame, place].reshape(len(frame), -1))
+    extra = np.concatenate(columns, axis=1).astype(np.float32)
+    points = np.pad(animals[frame, place], ((0, 0), (0, n_unique), (0, 0)), constant_values=np.nan)
+    if n_unique:
+        row = np.full((len(animals), *points.shape[1:]), np.nan, np.float32)
+        row[:, -n_unique:] = arrays["unique_bodyparts"][:, 0]
+        points = np.concatenate([row, points])
+        extra = np.concatenate([np.full((len(animals), len(names)), np.nan, np.float32), extra])
+        frame = np.append(np.arange(len(animals)), frame)
+        place = np.append(np.full(len(animals), -1), place)
     order = np.argsort(frame, kind="stable")
     poses = Poses(
         skeleton,
         frame=frame[order],
-        xy=found[order][..., :2],
-        confidence=found[order][..., 2],
+        xy=points[order][..., :2],
+        confidence=np.nan_to_num(points[order][..., 2]),  # as a model says it of what it did not find
         score=np.ones(len(order), np.float32),
         individual=(place if skeleton.individuals else np.full(len(place), -1))[order].astype(np.int16),
     )
-    return poses, {name: column[order].astype(np.float32) for name, column in extra.items()}
+    return poses, dict(zip(names, extra[order].T, strict=True))

@@ -5,6 +5,7 @@ Objects of packages that files of poses speak of are read as `Standin`s: what th
 
 import io
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +73,14 @@ def mapping(content: bytes, key: str) -> dict[Any, Any]:
     return data
 
 
-def numbers(array: Any, ndim: int) -> Float32[np.ndarray, "..."]:
-    """An array with so many axes, as float32. Raises DataError where it is something else."""
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim != ndim:
-        raise DataError("it holds something else where arrays of numbers are expected")
+def numbers(arrays: Sequence[Any], ndim: int, content: bytes) -> list[Float32[np.ndarray, "..."]]:
+    """Arrays with so many axes that a pickle held, as float32. Raises DataError where it held others."""
+    for array in arrays:
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim != ndim:
+            raise DataError("it holds something else where arrays of numbers are expected")
+    check_size(sum(array.size for array in arrays) * 4, content)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, no error
-        return array.astype(np.float32)
+        return [array.astype(np.float32) for array in arrays]
 
 
 def check_size(claimed: int, content: bytes, *, packed: int = 100) -> None:

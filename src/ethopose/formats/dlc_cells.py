@@ -2,12 +2,12 @@
 
 A result has a row for each animal that was found; DeepLabCut has a place for each that there may be. Which
 place a row takes: that of its track in a tracked result, that of its individual where identity is part of the
-model, else the first free one. In columns beyond those of every result, a result may hold
+model, else the first free one. Unique keypoints are a row of their own in a result. A keypoint that was not
+found is NaN in all three numbers.
 
-- `NAME.x`, `NAME.y`, `NAME.confidence` of each unique keypoint, on any row of a frame, or on a row of its own
-  that has no other keypoint and is no animal;
-- `box.x`, `box.y`, `box.width`, `box.height` (px) and `box.score` of the detection that a row was read in;
-- `NAME.INDIVIDUAL`, how much a keypoint looks like each of the individuals.
+In columns beyond those of every result, a result may hold `box.x`, `box.y`, `box.width`, `box.height` (px)
+and `box.score` of the detection that a row was read in, and `KEYPOINT.INDIVIDUAL`, how much a keypoint looks
+like each of the individuals.
 """
 
 from __future__ import annotations
@@ -34,13 +34,23 @@ class Layout:
     """Which columns the files of a result have."""
 
     scorer: str
-    keypoints: tuple[str, ...]
-    unique: tuple[str, ...]
+    skeleton: Skeleton
     individuals: tuple[str, ...]
     several: bool  # whether individuals are named at all; not in projects of one animal
     tracked: bool
     n_known: int  # of the individuals that rows tell their track or identity by
     corner: tuple[float, float] = (0.0, 0.0)  # px: where the centre of DeepLabCut's first pixel lies
+
+    @property
+    def keypoints(self) -> tuple[str, ...]:
+        """Those of animals."""
+        names = self.skeleton.keypoints
+        return tuple(names[index] for index in np.flatnonzero(~is_unique(self.skeleton)))
+
+    @property
+    def unique(self) -> tuple[str, ...]:
+        """Those that belong to no animal."""
+        return tuple(self.skeleton.keypoints[index] for index in np.flatnonzero(is_unique(self.skeleton)))
 
     @property
     def columns(self) -> list[tuple[str, ...]]:
@@ -86,8 +96,7 @@ def layout_of(result: Result) -> Layout:
     left, _, top, _ = cropping_of(result) or (0, 0, 0, 0)
     return Layout(
         scorer=manifest.model.name,
-        keypoints=result.skeleton.keypoints,
-        unique=result.skeleton.unique,
+        skeleton=result.skeleton,
         individuals=individuals,
         several=len(individuals) > 1 or bool(facts.get("multi_animal") or known or result.skeleton.unique),
         tracked=bool(result.tracks),
@@ -118,15 +127,17 @@ def cells(result: Result, layout: Layout) -> Iterator[Cells]:
 
 
 def _cells(part: Part, layout: Layout) -> Cells:
-    keep = _is_animal(part)
-    poses, frames = part.poses[keep], part.frames.frame
+    keep, frames = _is_animal(part.poses), part.frames.frame
+    poses, unique = part.poses[keep], is_unique(layout.skeleton)
     row = np.searchsorted(frames, poses.frame)
     place = _places(poses, layout)
     n = len(layout.individuals)
     shape = (len(frames), n, len(layout.keypoints), 3)
     animals = np.full(shape, np.nan if layout.tracked else ABSENT, np.float32)
-    xy = poses.xy - np.array(layout.corner, np.float32)
-    animals[row, place] = np.concatenate([xy, poses.confidence[..., None]], axis=-1)
+    animals[row, place] = _points(poses, layout)[:, ~unique]
+    single = np.full((len(frames), int(unique.sum()), 3), ABSENT, np.float32)
+    others = part.poses[~keep]
+    single[np.searchsorted(frames, others.frame)] = _points(others, layout)[:, unique]
 
     def placed(names: Sequence[str], absent: float) -> np.ndarray | None:
         """Columns of the rows at the places of the rows."""
@@ -142,35 +153,29 @@ def _cells(part: Part, layout: Layout) -> Cells:
     likeness = [f"{keypoint}.{name}" for keypoint in layout.keypoints for name in layout.individuals]
     identity = placed(likeness, 0.0)
     shaped = None if identity is None else identity.reshape(len(frames), n, len(layout.keypoints), n)
-    return Cells(frames, animals, _unique(part, layout), boxes, shaped)
+    return Cells(frames, animals, single, boxes, shaped)
 
 
-def _unique(part: Part, layout: Layout) -> Float32[np.ndarray, "frame unique 3"]:
-    """Unique keypoints of each frame, from the first of its rows that tells of them."""
-    found = np.full((len(part.frames), len(layout.unique), 3), ABSENT, np.float32)
-    for number, name in enumerate(layout.unique):
-        columns = [part.extra.get(f"{name}.{axis}") for axis in ("x", "y", "confidence")]
-        if all(column is not None for column in columns):
-            told = np.stack(columns, axis=-1)  # type: ignore[arg-type]  # none is None
-            rows = np.flatnonzero(np.isfinite(told).any(axis=1))[::-1]  # so that the first is written last
-            found[np.searchsorted(part.frames.frame, part.poses.frame[rows]), number] = told[rows]
-            there = found[:, number, :2]
-            there[found[:, number, 2] != ABSENT] -= np.array(layout.corner, np.float32)
-    return found
+def _points(poses: Poses, layout: Layout) -> Float32[np.ndarray, "instance keypoint 3"]:
+    xy = poses.xy - np.array(layout.corner, np.float32)
+    confidence = np.where(np.isnan(xy).any(axis=-1), np.nan, poses.confidence)
+    return np.asarray(np.concatenate([xy, confidence[..., None]], axis=-1), np.float32)
 
 
-def _is_animal(part: Part) -> Bool[np.ndarray, "instance"]:
-    """Rows that hold unique keypoints and nothing else are none."""
-    names = [f"{name}.x" for name in part.poses.skeleton.unique]
-    told = [np.isfinite(part.extra[name]) for name in names if name in part.extra]
-    if not told:
-        return np.ones(len(part.poses), bool)
-    return np.asarray(~(np.isnan(part.poses.xy).all(axis=(1, 2)) & np.any(told, axis=0)))
+def is_unique(skeleton: Skeleton) -> Bool[np.ndarray, "keypoint"]:
+    """Which keypoints belong to no animal."""
+    return np.array([name in skeleton.unique for name in skeleton.keypoints])
+
+
+def _is_animal(poses: Poses) -> Bool[np.ndarray, "instance"]:
+    """Rows that hold unique keypoints and no others are none."""
+    found, unique = np.isfinite(poses.xy).all(axis=2), is_unique(poses.skeleton)
+    return np.asarray(found[:, ~unique].any(axis=1) | ~found[:, unique].any(axis=1))
 
 
 def _unnamed(part: Part, tracked: bool, n_known: int) -> int:
     """The most rows in a frame that are none of the known individuals."""
-    poses = part.poses[_is_animal(part)]
+    poses = part.poses[_is_animal(part.poses)]
     own = _known(poses, tracked, n_known) >= 0
     return int((_rank(poses.frame[~own]) + 1).max(initial=0))
 
@@ -197,31 +202,41 @@ def _rank(frame: np.ndarray) -> Int64[np.ndarray, "instance"]:
 
 
 def pose_file(
-    skeleton: Skeleton,
+    names: tuple[tuple[str, ...], tuple[str, ...]],
     frame: Int64[np.ndarray, "frame"],
     animals: Float32[np.ndarray, "frame individual keypoint 3"],
+    unique: Float32[np.ndarray, "frame unique 3"],
     *,
     tracks: tuple[str, ...] = (),
-    unique: Float32[np.ndarray, "frame unique 3"] | None = None,
 ) -> PoseFile:
-    """Poses of the individuals that are there; `tracks` names them where they are followed through frames.
+    """Poses of the individuals that are there, and of unique keypoints a row of their own before them.
 
-    A place is empty where no number is finite, or none is positive. Scores are the mean of confidences,
-    by which DeepLabCut ranks animals.
+    `names` are those of the keypoints and of the unique ones; `tracks` those of the individuals, where they
+    are followed through frames. A place is empty where no number is finite, or all are negative. Scores are
+    the mean of confidences, by which DeepLabCut ranks animals.
     """
     if np.any(np.diff(frame) <= 0):
         raise DataError("its frames are not in order")
-    there = np.isfinite(animals).any(axis=(2, 3)) & ~(animals < 0).all(axis=(2, 3))
-    row, place = np.nonzero(there)
-    found = np.ascontiguousarray(animals[row, place], np.float32)
-    told = np.isfinite(found[..., 2])
-    score = np.where(told, found[..., 2], 0).sum(axis=1) / np.maximum(told.sum(axis=1), 1)
+    row, place = np.nonzero(_there(animals))
+    first = np.flatnonzero(_there(unique))
+    points = np.full((len(first) + len(row), len(names[0]) + len(names[1]), 3), np.nan, np.float32)
+    points[: len(first), len(names[0]) :] = unique[first]
+    points[len(first) :, : len(names[0])] = animals[row, place]
+    track = np.append(np.full(len(first), -1), place if tracks else np.full(len(row), -1))
+    at = np.append(first, row)
+    order = np.argsort(at, kind="stable")
+    told = np.isfinite(points[..., 2])
+    score = np.where(told, points[..., 2], 0).sum(axis=1, dtype=np.float64) / np.maximum(told.sum(axis=1), 1)
     poses = Poses(
-        skeleton,
-        frame=frame[row],
-        xy=np.ascontiguousarray(found[..., :2]),
-        confidence=np.ascontiguousarray(found[..., 2]),
-        score=np.where(told.any(axis=1), score, np.nan).astype(np.float32),
-        track=(place if tracks else np.full(len(row), -1)).astype(np.int32),
+        Skeleton((*names[0], *names[1]), unique=names[1]),
+        frame=frame[at[order]],
+        xy=np.ascontiguousarray(points[order][..., :2]),
+        confidence=np.ascontiguousarray(points[order][..., 2]),
+        score=score[order].astype(np.float32),
+        track=track[order].astype(np.int32),
     )
-    return PoseFile(poses, frame, tracks, unique=unique)
+    return PoseFile(poses, frame, tracks)
+
+
+def _there(points: Float32[np.ndarray, "*place keypoint 3"]) -> Bool[np.ndarray, "*place"]:
+    return np.asarray(np.isfinite(points).any(axis=(-1, -2)) & ~(points < 0).all(axis=(-1, -2)))

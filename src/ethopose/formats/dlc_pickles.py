@@ -152,42 +152,38 @@ def read_full(path: Path) -> PoseFile:
     with reading(path, "dlc-full"):
         content = path.read_bytes()
         data = mapping(content, "metadata")
-        names = [str(name) for name in data["metadata"]["all_joints_names"]]
+        names = tuple(map(str, data["metadata"]["all_joints_names"]))
         numbered = sorted((int(key.removeprefix(_FRAME)), key) for key in data if key != "metadata")
-        found = [_joined(data[key], len(names)) for _, key in numbered]
-        apart = max((_n_unique(joints) for joints in found), default=0)
-        keypoints, unique = (names[: len(names) - apart], names[len(names) - apart :])
-        sizes = [len(joints[0]) for joints in found]
-        check_size(len(found) * max(sizes, default=0) * len(names) * 12, content)
-        animals = np.full((len(found), max(sizes, default=0), len(keypoints), 3), ABSENT, np.float32)
-        single = np.full((len(found), apart, 3), ABSENT, np.float32)
-        for index, joints in enumerate(found):
-            if any(len(joint) != sizes[index] for joint in joints[: len(keypoints)]):
-                raise DataError(
-                    "it holds detections that are not put together; _assemblies.pickle has animals"
-                )
-            animals[index, : sizes[index]] = np.stack(joints[: len(keypoints)], axis=1)
-            single[index] = np.array([joint[0] for joint in joints[len(keypoints) :]]).reshape(apart, 3)
-        return pose_file(
-            Skeleton(tuple(keypoints), unique=tuple(unique)),
-            np.array([number for number, _ in numbered], np.int64),
-            animals,
-            unique=single if apart else None,
-        )
+        told = [data[key] for _, key in numbered]
+        joints = _joints(told, len(names), content)
+        sizes = [[len(joint) for joint in frame] for frame in joints]
+        apart = max(map(_n_unique, sizes), default=0)
+        keypoints, unique = names[: len(names) - apart], names[len(names) - apart :]
+        if any(len(set(size[: len(keypoints)])) > 1 for size in sizes):
+            raise DataError("it holds detections that are not put together; _assemblies.pickle has animals")
+        most = max((size[0] for size in sizes), default=0)
+        check_size(len(joints) * most * len(names) * 12, content)
+        animals = np.full((len(joints), most, len(keypoints), 3), ABSENT, np.float32)
+        others = np.full((len(joints), apart, 3), ABSENT, np.float32)
+        for index, frame in enumerate(joints):
+            animals[index, : sizes[index][0]] = np.stack(frame[: len(keypoints)], axis=1)
+            others[index] = np.array([joint[0] for joint in frame[len(keypoints) :]]).reshape(apart, 3)
+        frames = np.array([number for number, _ in numbered], np.int64)
+        return pose_file((keypoints, unique), frames, animals, others)
 
 
-def _joined(frame: Mapping[str, Any], n_keypoints: int) -> list[np.ndarray]:
-    """The rows (x, y, confidence) of each keypoint."""
-    coordinates, confidence = frame["coordinates"][0], frame["confidence"]
-    if len(coordinates) != n_keypoints or len(confidence) != n_keypoints:
-        raise DataError(f"a frame tells of {len(coordinates)} keypoints, {n_keypoints} are named")
-    pairs = zip(coordinates, confidence, strict=True)
-    return [np.concatenate([numbers(xy, 2), numbers(score, 2)], axis=1) for xy, score in pairs]
+def _joints(frames: Sequence[Mapping[str, Any]], n_keypoints: int, content: bytes) -> list[list[np.ndarray]]:
+    """The rows (x, y, confidence) of each keypoint of each frame."""
+    told = [(frame["coordinates"][0], frame["confidence"]) for frame in frames]
+    if any(len(each) != n_keypoints for both in told for each in both):
+        raise DataError(f"{n_keypoints} keypoints are named, and a frame tells of others")
+    xy, score = (numbers([joint for both in told for joint in both[side]], 2, content) for side in (0, 1))
+    points = [np.concatenate(pair, axis=1) for pair in zip(xy, score, strict=True)]
+    return [points[start : start + n_keypoints] for start in range(0, len(points), n_keypoints)]
 
 
-def _n_unique(joints: Sequence[np.ndarray]) -> int:
+def _n_unique(lengths: Sequence[int]) -> int:
     """How many keypoints at the end have one row where the others have more."""
-    lengths = [len(joint) for joint in joints]
     several = [index for index, length in enumerate(lengths) if length != 1]
     return len(lengths) - 1 - several[-1] if several else 0
 
@@ -198,7 +194,7 @@ def read_assemblies(path: Path) -> PoseFile:
         content = path.read_bytes()
         data = mapping(content, "single")
         frames = sorted(key for key in data if key != "single")
-        found = [numbers(data[key], 3) for key in frames]
+        found = numbers([data[key] for key in frames], 3, content)
         shapes = {array.shape[1:] for array in found}
         if len(shapes) > 1 or any(depth != 4 for _, depth in shapes):
             raise DataError("frames differ in the number of keypoints")
@@ -208,11 +204,9 @@ def read_assemblies(path: Path) -> PoseFile:
         animals = np.full((len(found), most, n_keypoints, 3), ABSENT, np.float32)
         for index, array in enumerate(found):
             animals[index, : len(array)] = array[..., :3]
-        unique = single(data["single"], frames)
-        apart = 0 if unique is None else unique.shape[1]
-        keypoints, others = nameless("keypoint", n_keypoints), nameless("unique", apart)
-        skeleton = Skeleton(keypoints, unique=others)
-        return pose_file(skeleton, np.array(frames, np.int64), animals, unique=unique)
+        unique = single(data["single"], frames, content)
+        names = nameless("keypoint", n_keypoints), nameless("unique", unique.shape[1])
+        return pose_file(names, np.array(frames, np.int64), animals, unique)
 
 
 def read_meta(path: Path) -> PoseFile:
@@ -223,7 +217,7 @@ def read_meta(path: Path) -> PoseFile:
         count = int(data["nframes"])
         if not 0 <= count < 2**31:
             raise DataError(f"{count} frames")
-        return PoseFile(no_poses(Skeleton(keypoints, unique=unique)), np.arange(count))
+        return PoseFile(no_poses(Skeleton((*keypoints, *unique), unique=unique)), np.arange(count))
 
 
 _LOST = frozenset(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from ethopose.core import DataError, Skeleton
+from ethopose.core import DataError
 from ethopose.formats.dlc_cells import ABSENT, cells, layout_of, pose_file
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.hdf5 import replacing_hdf5
@@ -102,13 +102,9 @@ def _poses(table: NumberTable, *, tracked: bool) -> PoseFile:
     shape = (len(values), len(individuals), len(keypoints), 3)
     found = values[:, [order[place] for place in wanted]].reshape(shape)
     others = values[:, [order[place] for place in apart]].reshape(len(values), len(unique), 3)
-    return pose_file(
-        Skeleton(keypoints, unique=unique),
-        _frames([row[-1] for row in table.rows]),
-        found,
-        tracks=individuals if several and tracked else (),
-        unique=others if unique else None,
-    )
+    frames = _frames([row[-1] for row in table.rows])
+    tracks = individuals if several and tracked else ()
+    return pose_file((keypoints, unique), frames, found, others, tracks=tracks)
 
 
 def _frames(names: Sequence[str]) -> Int64[np.ndarray, "frame"]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from ethopose.core import DataError, Skeleton
+from ethopose.core import DataError
 from ethopose.formats.careful_pickle import Standin, check_size, mapping, numbers
 from ethopose.formats.dlc_cells import ABSENT, pose_file
 from ethopose.formats.format import Format, PoseFile, reading
@@ -29,17 +29,16 @@ def read(path: Path) -> PoseFile:
         tracklets = {key: value for key, value in data.items() if key not in ("header", "single")}
         told = {_frame(key) for tracklet in tracklets.values() for key in tracklet}
         frames = sorted(told | set(data.get("single", {})))
-        unique = single(data.get("single", {}), frames)
-        n_keypoints = len(names) - (0 if unique is None else unique.shape[1])
+        unique = single(data.get("single", {}), frames, content)
+        n_keypoints = len(names) - unique.shape[1]
         check_size(len(frames) * len(tracklets) * n_keypoints * 12, content, packed=_PACKED)
         animals = np.full((len(frames), len(tracklets), n_keypoints, 3), np.nan, np.float32)
         row = {frame: index for index, frame in enumerate(frames)}
         for place, tracklet in enumerate(tracklets.values()):
             for key, array in tracklet.items():
-                animals[row[_frame(key)], place] = numbers(array, 2)[:, :3]
-        skeleton = Skeleton(names[:n_keypoints], unique=names[n_keypoints:])
-        tracks = tuple(map(str, tracklets))
-        return pose_file(skeleton, np.array(frames, np.int64), animals, tracks=tracks, unique=unique)
+                animals[row[_frame(key)], place] = numbers([array], 2, content)[0][:, :3]
+        both, tracks = (names[:n_keypoints], names[n_keypoints:]), tuple(map(str, tracklets))
+        return pose_file(both, np.array(frames, np.int64), animals, unique, tracks=tracks)
 
 
 def _frame(key: str) -> int:
@@ -55,12 +54,16 @@ def _header(header: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names[code] for code in np.asarray(told["codes"][1]).tolist()))
 
 
-def single(data: Mapping[int, Any], frames: Sequence[int]) -> Float32[np.ndarray, "frame unique 3"] | None:
-    """Unique keypoints frame by frame, which DeepLabCut files under `single`; None: the model has none."""
-    if not data:
-        return None
-    absent = np.full(numbers(next(iter(data.values())), 2).shape, ABSENT, np.float32)
-    return np.stack([numbers(data.get(frame, absent), 2)[:, :3] for frame in frames])
+def single(
+    data: Mapping[int, Any], frames: Sequence[int], content: bytes
+) -> Float32[np.ndarray, "frame unique 3"]:
+    """Unique keypoints frame by frame, which DeepLabCut files under `single`."""
+    found = dict(zip(data, numbers(list(data.values()), 2, content), strict=True))
+    if not found:
+        return np.empty((len(frames), 0, 3), np.float32)
+    absent = np.full_like(next(iter(found.values())), ABSENT)
+    check_size(absent.nbytes * len(frames), content)
+    return np.stack([found.get(frame, absent)[:, :3] for frame in frames])
 
 
 def nameless(kind: str, n: int) -> tuple[str, ...]:

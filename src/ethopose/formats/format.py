@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from ethopose.core import DataError, FormatError, Poses
 from ethopose.store import Result
@@ -31,8 +31,6 @@ class PoseFile:
     frames: Int64[np.ndarray, "frame"]  # every frame the file tells of, also those without animals
     tracks: tuple[str, ...] = ()  # names that `poses.track` counts in
     video: str | None = None  # path of the video, as written
-    unique: Float32[np.ndarray, "frame unique 3"] | None = None
-    """x, y in px and confidence of the skeleton's unique keypoints, where the file tells of them."""
 
 
 def only_read(result: Result, path: Path) -> None:
