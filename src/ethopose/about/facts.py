@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def _model(paths: Sequence[Path]) -> Facts:
             "digest": model.digest,
             "paths": model.paths,
             "bytes": sum(_size(folder) for folder in model.paths),
-            "provenance": spec.provenance,
+            "provenance": _brief(spec.provenance),
         }
     )
 
@@ -170,7 +170,7 @@ def _result(result: Result) -> Facts:
             **_skeleton(result.skeleton),
             **_arrangement(manifest),
             "settings": manifest.settings,
-            "provenance": manifest.provenance,
+            "provenance": _brief(manifest.provenance),
             "bytes": _size(result.path),
             "beside": [
                 file for file in _beside(result.path, f"{name.removesuffix(RESULT_SUFFIX)}.") if file != name
@@ -246,6 +246,11 @@ def _beside(place: Path, prefix: str, suffix: str = "") -> list[str]:
 def _size(place: Path) -> int:
     files = place.rglob("*") if place.is_dir() else [place]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _brief(provenance: Mapping[str, Any]) -> Facts:
+    """What can be told in a line each: whole configurations are for the files that repeat them."""
+    return {name: value for name, value in provenance.items() if not isinstance(value, dict)}
 
 
 def _plain(facts: dict[str, Any]) -> Facts:

@@ -77,18 +77,18 @@ def _model(place: Place, config: Config) -> Model:
         grouping=networks.grouping(heads["bodypart"]),
         peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,
     )
-    told = facts(place, config)
+    project = facts(place, config)
     spec = ModelSpec(
         name=scorer(place, config),
         family="DeepLabCut 3",
         kind=f"{METHODS[method]} {config['net_type']}",
         skeleton=_skeleton(config["metadata"]),
         stages=(stage,),
-        result_formats=RESULTS if told["multi_animal"] else RESULTS_OF_ONE,
+        result_formats=RESULTS if project["multi_animal"] else RESULTS_OF_ONE,
         provenance={
             "net_type": config["net_type"],
             "snapshot": place.snapshot.name,
-            "deeplabcut": told,  # which its own files repeat
+            "deeplabcut": project,  # which its own files repeat
         },
     )
     digest = spec.digest(file_digest(place.snapshot))
