@@ -134,7 +134,7 @@ def test_a_sleap_nn_model_half_of_a_pair_and_a_pair_are_described(shared_data):
     models = shared_data / "sleap_nn" / "models"
     centroid, instance = models / "minimal_instance_centroid", models / "minimal_instance_centered_instance"
     pair = info([instance, centroid])
-    assert (len(pair["stages"]), pair["keypoints"], pair["writes"]) == (2, ["A", "B"], "slp")
+    assert (len(pair["stages"]), pair["keypoints"], pair["writes"]) == (2, ["A", "B"], ["slp"])
     half = info(instance)
     assert (half["family"], half["name"], half["kind"]) == ("SLEAP-NN", instance.name, "centered_instance")
     assert half["stages"] == pair["stages"][1:]

@@ -39,7 +39,7 @@ def spec(name: str = "mice") -> ModelSpec:
             ),
         ),
         pixel_origin=0.5,
-        result_format="slp",
+        result_formats=("slp",),
         provenance={"made_by": "a test", "numbers": [1, 2.5]},
     )
 

@@ -144,9 +144,9 @@ def test_a_snapshot_is_chosen_by_place_by_name_or_as_the_best(project):
     train = next(project.glob("dlc-models-pytorch/*/*/train"))
     write_snapshots(train, "snapshot-002.pt", "snapshot-010.pt", "snapshot-detector-005.pt")
     for wanted, name in (
-        (None, "snapshot-best-4.pt"),
-        ("best", "snapshot-best-4.pt"),
-        ("-1", "snapshot-best-4.pt"),
+        (None, "snapshot-best-004.pt"),
+        ("best", "snapshot-best-004.pt"),
+        ("-1", "snapshot-best-004.pt"),
         ("-2", "snapshot-010.pt"),
         (0, "snapshot-002.pt"),
         ("snapshot-002", "snapshot-002.pt"),
@@ -157,9 +157,7 @@ def test_a_snapshot_is_chosen_by_place_by_name_or_as_the_best(project):
     chosen = choose(project / "config.yaml", snapshot="0", detector_snapshot="-1")
     assert [path.name for path in chosen] == ["snapshot-002.pt", "snapshot-detector-005.pt"]
     for wanted in ("5", "snapshot-003", "worst"):
-        with pytest.raises(
-            UsageError, match=rf"no snapshot {wanted}; there are snapshot-002.pt, snapshot-010"
-        ):
+        with pytest.raises(UsageError, match=rf"no snapshot {wanted}; there are snapshot-002.pt, "):
             choose(project, snapshot=wanted)
     with pytest.raises(UsageError, match="a train folder is of one shuffle"):
         choose(train, shuffle=2)
@@ -184,9 +182,7 @@ def test_a_model_is_chosen_by_shuffle_training_set_iteration_and_prefix(project)
         (chosen,) = choose(project, **wanted)
         assert chosen.parent == project / place / "train"
     assert load(project, shuffle=7).spec.name.startswith(f"DLC_CspnextS_{task}shuffle7_")
-    with pytest.raises(
-        UsageError, match=rf"no model of shuffle 8 and training set 0; there are {task}-train"
-    ):
+    with pytest.raises(UsageError, match=rf"no model of shuffle 8 .*; there are {task}-trainset"):
         choose(project, shuffle=8)
     with pytest.raises(UsageError, match="no training set 2: TrainingFraction has 2"):
         choose(project, trainingset_index=2)

@@ -42,7 +42,7 @@ def test_a_model_of_the_peer_is_recognised_translated_and_loads_strictly(shared_
     assert model.spec.kind == kind
     assert model.spec.skeleton.keypoints == keypoints
     assert model.spec.skeleton.individuals == individuals
-    assert model.spec.result_format == "slp"
+    assert model.spec.result_formats == ("slp",)
     assert model.spec.stages[-1].preparation.crop == crop
     for index, stage in enumerate(model.spec.stages):
         build(stage).load_state_dict(model.weights(index), strict=True)

@@ -1,6 +1,6 @@
 """What every format keeps: all that it was given, but for what it says it loses."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from ethopose.core import FormatError, Poses, Skeleton
 from ethopose.core.poses import COLUMNS
-from ethopose.formats import FORMATS, format_for
+from ethopose.formats import FORMATS, format_for, only_read
 from ethopose.store import Result
 
 NAMES = st.text("ab.,;:\"' \n\\é猫", min_size=1, max_size=6)
 ALL = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
+WRITTEN = [fmt for fmt in FORMATS.values() if fmt.write is not only_read]
+BOTH_WAYS = pytest.mark.parametrize("fmt", WRITTEN, ids=lambda fmt: fmt.name)
 
 
 def numbers(*shape: int) -> st.SearchStrategy[np.ndarray]:
@@ -34,7 +36,7 @@ def skeletons(draw: st.DrawFn) -> Skeleton:
 
 @st.composite
 def recordings(draw: st.DrawFn) -> tuple[Poses, np.ndarray, tuple[str, ...]]:
-    """Poses, the frames looked at, names of tracks."""
+    """Poses, the frames looked at, names of tracks. No two animals of a frame are one track."""
     skeleton, tracks = draw(skeletons()), draw(st.lists(NAMES, max_size=3, unique=True))
     frames = np.unique(draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=9)))
     animals = draw(hnp.arrays(np.int64, len(frames), elements=st.integers(0, 3)))
@@ -48,18 +50,37 @@ def recordings(draw: st.DrawFn) -> tuple[Poses, np.ndarray, tuple[str, ...]]:
         xy=xy,
         confidence=draw(numbers(n, k)),
         score=draw(numbers(n)),
-        track=draw(hnp.arrays(np.int32, n, elements=st.integers(-1, len(tracks) - 1))),
+        track=draw_tracks(draw, animals, len(tracks)),
         individual=np.full(n, -1, np.int16),
         identity_score=draw(numbers(n)),
     )
     return poses, frames, tuple(tracks)
 
 
-@ALL
+def draw_tracks(draw: st.DrawFn, animals: np.ndarray, n_tracks: int) -> np.ndarray:
+    shuffled = [draw(st.permutations([*range(n_tracks), -1, -1, -1]))[:number] for number in animals]
+    return np.array([track for frame in shuffled for track in frame], np.int32)
+
+
+def in_places(poses: Poses, n_tracks: int) -> Poses:
+    """As formats keep animals that have a place for each: by track, and only those of whom anything is found.
+
+    What is negative throughout is nobody there, and confidences of animals are not negative.
+    """
+    found = np.isfinite(poses.xy).any(axis=2)
+    confidence, told = np.where(found, np.abs(poses.confidence), np.nan), found.any(axis=1)
+    followed = np.where(poses.track < 0, n_tracks, poses.track)
+    order = np.lexsort((followed, poses.frame))
+    return replace(poses, confidence=confidence)[order[told[order]]]
+
+
+@BOTH_WAYS
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(recording=recordings())
 def test_a_format_reads_back_what_it_wrote(fmt, recording, make_result, tmp_path_factory):
     poses, frames, tracks = recording
+    if "order" in fmt.loses:
+        poses = in_places(poses, len(tracks))
     path = tmp_path_factory.mktemp("written") / f"clip{fmt.suffix}"
     fmt.write(make_result(poses, frames, tracks=tracks), path)
     file = fmt.read(path)
@@ -84,7 +105,7 @@ def two_mice() -> Poses:
     return Poses(skeleton, frame=frame, **{name: array.astype(np.float32) for name, array in columns.items()})
 
 
-@ALL
+@BOTH_WAYS
 def test_writing_never_holds_the_whole_result(fmt, make_result, tmp_path, monkeypatch):
     result = make_result(two_mice())
 
@@ -94,10 +115,10 @@ def test_writing_never_holds_the_whole_result(fmt, make_result, tmp_path, monkey
     monkeypatch.setattr(Result, "poses", property(refuse))
     monkeypatch.setattr(Result, "frames", property(refuse))
     fmt.write(result, tmp_path / f"clip{fmt.suffix}")
-    assert (tmp_path / f"clip{fmt.suffix}").stat().st_size > 1000
+    assert (tmp_path / f"clip{fmt.suffix}").stat().st_size > 400
 
 
-@ALL
+@BOTH_WAYS
 def test_a_writer_that_fails_leaves_the_old_file_and_no_other(fmt, make_result, tmp_path):
     result = make_result(two_mice())
     part = result.path / "poses" / "00000008.parquet"
@@ -121,7 +142,7 @@ def test_a_file_of_something_else_is_refused_by_name(fmt, content, tmp_path):
         fmt.read(tmp_path / "none")
 
 
-@ALL
+@BOTH_WAYS
 def test_a_file_cut_short_is_refused_or_holds_a_beginning(fmt, make_result, tmp_path):
     poses, path = two_mice(), tmp_path / f"clip{fmt.suffix}"
     fmt.write(make_result(poses), path)
@@ -135,7 +156,7 @@ def test_a_file_cut_short_is_refused_or_holds_a_beginning(fmt, make_result, tmp_
             refused += 1
         else:
             np.testing.assert_array_equal(found.xy[:-1], poses.xy[: max(len(found) - 1, 0)])
-    assert refused >= (40 if fmt.name == "slp" else 2)
+    assert refused >= (2 if fmt.suffix == ".csv" else 40)
 
 
 def test_a_format_is_found_by_name_or_by_suffix():

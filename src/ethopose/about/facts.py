@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from ethopose.core import FormatError, Skeleton, UsageError, VideoError
 from ethopose.families import FAMILIES, load
 from ethopose.families.native import WEIGHTS
-from ethopose.formats import FORMATS, format_for
+from ethopose.formats import FORMATS, read_poses
 from ethopose.media import VIDEO_SUFFIXES, find_videos, open_video
 from ethopose.media.packets import open_stream
 from ethopose.store import SKIPPED, UNDECODABLE, Manifest, Result, is_result, read
@@ -111,11 +111,11 @@ def _model(paths: Sequence[Path]) -> Facts:
                 for stage, count in zip(spec.stages, counts, strict=True)
             ],
             "pixel_origin": spec.pixel_origin,
-            "writes": spec.result_format,
+            "writes": spec.result_formats,
             "digest": model.digest,
             "paths": model.paths,
             "bytes": sum(_size(folder) for folder in model.paths),
-            "provenance": spec.provenance,
+            "provenance": _brief(spec.provenance),
         }
     )
 
@@ -170,7 +170,7 @@ def _result(result: Result) -> Facts:
             **_skeleton(result.skeleton),
             **_arrangement(manifest),
             "settings": manifest.settings,
-            "provenance": manifest.provenance,
+            "provenance": _brief(manifest.provenance),
             "bytes": _size(result.path),
             "beside": [
                 file for file in _beside(result.path, f"{name.removesuffix(RESULT_SUFFIX)}.") if file != name
@@ -202,8 +202,7 @@ def _arrangement(manifest: Manifest) -> dict[str, Any]:
 
 
 def _poses(place: Path) -> Facts:
-    form = format_for(place)
-    file = form.read(place)
+    form, file = read_poses(place)
     found = np.isfinite(file.poses.xy).all(-1)
     return _plain(
         {
@@ -247,6 +246,11 @@ def _beside(place: Path, prefix: str, suffix: str = "") -> list[str]:
 def _size(place: Path) -> int:
     files = place.rglob("*") if place.is_dir() else [place]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _brief(provenance: Mapping[str, Any]) -> Facts:
+    """What can be told in a line each: whole configurations are for the files that repeat them."""
+    return {name: value for name, value in provenance.items() if not isinstance(value, dict)}
 
 
 def _plain(facts: dict[str, Any]) -> Facts:

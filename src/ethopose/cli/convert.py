@@ -20,7 +20,9 @@ def convert(
     context: typer.Context,
     result: Annotated[Path, Argument(help="A result folder.", show_default=False)],
     out: Annotated[Path, Argument(help="The file to write.", show_default=False)],
-    format: Annotated[str | None, Option(help="slp or csv; told by the file's name if left out.")] = None,
+    format: Annotated[
+        str | None, Option(help="slp, csv, dlc-h5, dlc-csv ...; told by the file's name if left out.")
+    ] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Write a result as a file that other tools read.

@@ -33,7 +33,7 @@ Runtime = Annotated[str | None, Option(help="openvino or torch; openvino on a CP
 Precision = Annotated[str, Option(help="Of the network: fp32, bf16, or auto.")]
 Formats = Annotated[
     list[str] | None,
-    Option(help="Also write: slp, csv, none; repeat for several. As the model's own tool if left out."),
+    Option(help="Also slp, csv, dlc-h5 ..., none; repeat for several. As the model's own tool by default."),
 ]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace what is there.")]
 TrustCode = Annotated[

@@ -64,15 +64,14 @@ def choose(model: Sequence[str | Path], **choice: Any) -> list[Path]:
         UsageError: there is no such model, or no project.
     """
     paths = [Path(path) for path in model]
-    if all(value is None for value in choice.values()):
+    choice = {name: value for name, value in choice.items() if value is not None}
+    if not choice:
         return paths
     family = family_of(_there(paths[0])) if len(paths) == 1 else None
     if family is None or family.choose is None:
-        named = ", ".join(
-            f"--{name.replace('_', '-')}" for name, value in choice.items() if value is not None
-        )
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in choice)
         raise UsageError(f"{named}: for a DeepLabCut project alone", fix="leave it out")
-    return family.choose(paths[0], **{name: value for name, value in choice.items() if value is not None})
+    return family.choose(paths[0], **choice)
 
 
 def _load_code(model: Model, *, trusted: bool) -> None:

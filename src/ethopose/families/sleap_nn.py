@@ -113,7 +113,7 @@ def _spec(kinds: Sequence[str], configs: Sequence[Config], folders: Sequence[Pat
         kind=" + ".join(kinds),
         skeleton=skeleton,
         stages=tuple(stages),
-        result_format="slp",
+        result_formats=("slp",),
         provenance={"sleap_nn_version": [config.get("sleap_nn_version") for config in configs]},
     )
 

@@ -63,7 +63,7 @@ def _null_to_nan(table: pa.Table) -> pa.Table:
 FORMAT = Format(
     name="csv",
     suffix=".csv",
-    ending=".csv",
+    named="{result}.csv",
     write=write,
     read=read,
     loses=frozenset({"edges", "symmetries", "individuals", "unique", "name", "tracks", "frames", "video"}),

@@ -33,20 +33,25 @@ class PoseFile:
     video: str | None = None  # path of the video, as written
 
 
+def only_read(result: Result, path: Path) -> None:
+    """What formats without a writer write with. Raises FormatError."""
+    raise FormatError("files of this format are only read", where=path)
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A way to keep poses in one file.
 
     `write` works part by part and replaces `path` whole or not at all (`ResultError`); `read` raises
     `FormatError` for a file that is not of this format. `loses` names what does not come back: columns
-    of `Poses`, fields of `Skeleton`, fields of `PoseFile`.
+    of `Poses`, fields of `Skeleton`, fields of `PoseFile`, and the `order` of the rows of a frame.
     """
 
     name: str
     suffix: str
-    ending: str  # of the file beside a result: says more than the suffix where the format's users expect it
-    write: Callable[[Result, Path], None]
+    named: str  # the file beside a result: of the names `{result}`, `{model}` and of the `{video}`'s stem
     read: Callable[[Path], PoseFile]
+    write: Callable[[Result, Path], None] = only_read
     loses: frozenset[str] = frozenset()
 
 

@@ -15,8 +15,10 @@ _DEFLATE_LIMIT = 1032  # zlib packs no tighter; a dataset that claims to is no d
 
 
 @contextmanager
-def replacing_hdf5(path: Path) -> Iterator["h5py.File"]:
+def replacing_hdf5(path: Path, *, version: str | None = None) -> Iterator["h5py.File"]:
     """An HDF5 file that becomes `path` when the block ends well; else `path` is as it was.
+
+    `version` is the oldest HDF5 that need read it, as h5py calls it; attributes over 64 KiB need v108.
 
     Raises:
         ResultError: the disk is full, the place cannot be written to.
@@ -25,7 +27,7 @@ def replacing_hdf5(path: Path) -> Iterator["h5py.File"]:
 
     with replacing(path) as file:
         patient = _Patient(file)
-        with h5py.File(patient, "w") as hdf5:
+        with h5py.File(patient, "w", libver=version) as hdf5:
             yield hdf5
         if patient.failure is not None:
             raise patient.failure

@@ -26,6 +26,7 @@ class NumberTable:
     rows: list[tuple[str, ...]]
     columns: list[tuple[str, ...]]
     values: Float64[np.ndarray, "row column"]
+    bytes: int = 8  # of a number, as stored
 
 
 def read_hdf(path: Path) -> NumberTable:
@@ -71,13 +72,14 @@ def _read_table(group: "h5py.Group") -> NumberTable:
     stored = dataset[:]
     columns: list[tuple[str, ...]] = []
     values: list[np.ndarray] = []
-    for field in [name for name in stored.dtype.names if name.startswith("values_block_")]:
+    blocks = [name for name in stored.dtype.names if name.startswith("values_block_")]
+    for field in blocks:
         names = unpickle(bytes(dataset.attrs[f"{field}_kind"]))
         columns += [tuple(map(str, name)) for name in names]
         values.append(_numbers(stored[field].reshape(len(stored), len(names))))
-    return NumberTable(
-        [(label,) for label in _texts(stored["index"])], columns, np.concatenate(values, axis=1)
-    )
+    names = [(label,) for label in _texts(stored["index"])]
+    width = max(stored[field].dtype.itemsize for field in blocks)
+    return NumberTable(names, columns, np.concatenate(values, axis=1), width)
 
 
 def _texts(stored: np.ndarray[Any, Any]) -> list[str]:

@@ -271,7 +271,7 @@ def _video_path(file: "h5py.File", frames: np.ndarray) -> str | None:
 FORMAT = Format(
     name="slp",
     suffix=".slp",
-    ending=".predictions.slp",
+    named="{result}.predictions.slp",
     write=write,
     read=read,
     loses=frozenset({"individual", "individuals", "unique"}),  # individuals come back as tracks

@@ -1,12 +1,25 @@
 """The formats, to be read as a menu."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from ethopose.core import FormatError
-from ethopose.formats import csv, slp
-from ethopose.formats.format import Format
+from ethopose.formats import csv, dlc_pickles, dlc_predictions, dlc_tracklets, slp
+from ethopose.formats.format import Format, PoseFile
 
-FORMATS: dict[str, Format] = {"csv": csv.FORMAT, "slp": slp.FORMAT}
+FORMATS: dict[str, Format] = {
+    form.name: form
+    for form in (
+        csv.FORMAT,
+        slp.FORMAT,
+        dlc_predictions.H5,
+        dlc_predictions.CSV,
+        dlc_pickles.FULL,
+        dlc_pickles.META,
+        dlc_pickles.ASSEMBLIES,
+        dlc_tracklets.FORMAT,  # whose suffix those above have, too
+    )
+}
 
 
 def format_for(path: Path | str, name: str | None = None) -> Format:
@@ -24,3 +37,20 @@ def format_for(path: Path | str, name: str | None = None) -> Format:
     if found is None:
         raise FormatError(what, where=path, fix=f"name one of {', '.join(FORMATS)}")
     return found
+
+
+def read_poses(path: Path) -> tuple[Format, PoseFile]:
+    """The contents of a file of poses, and the format it is in: the first of its suffix that fits.
+
+    Raises:
+        FormatError: there is none.
+    """
+    first = format_for(path)
+    try:
+        return first, first.read(path)
+    except FormatError as error:
+        for form in FORMATS.values():
+            if form is not first and path.name.endswith(form.suffix):
+                with suppress(FormatError):
+                    return form, form.read(path)
+        raise error from None

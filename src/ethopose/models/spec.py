@@ -90,8 +90,8 @@ class ModelSpec(Frozen):
     stages: tuple[Stage, ...] = Field(min_length=1, max_length=2)
     pixel_origin: float = 0.0
     """Where the model's own tool puts the centre of the top left pixel: 0, or 0.5."""
-    result_format: str | None = None
-    """The file that the model's own tool would have written, by its name in `ethopose.formats`."""
+    result_formats: tuple[str, ...] = ()
+    """The files that the model's own tool would have written, by their names in `ethopose.formats`."""
     plugins: tuple[Annotated[str, Field(pattern=r"^[^/\\]+\.py$")], ...] = ()
     """Files in the model's folder whose code makes parts of it (`ethopose.models.plugins`)."""
     provenance: dict[str, Any] = Field(default_factory=dict)

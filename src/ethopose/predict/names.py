@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ethopose.core import UsageError
-from ethopose.formats import FORMATS, Format
+from ethopose.formats import FORMATS, Format, format_for, only_read
 from ethopose.store import SUFFIX
 
 
@@ -23,26 +23,27 @@ def result_path(video: Path, model: str, out: Path | None, *, several: bool) -> 
     if any(out.name.endswith(form.suffix) for form in FORMATS.values()):
         raise UsageError(
             f"-o names a folder, and {out.name} looks like a file",
-            fix=f"-o {out.name.split('.')[0]}{SUFFIX} --format {Path(out.name).suffix[1:]}",
+            fix=f"-o {out.name.split('.')[0]}{SUFFIX} --format {format_for(out).name}",
         )
     return out / default.name if several else out if out.name else out.resolve()
 
 
-def exported_path(result: Path, form: Format) -> Path:
-    """The file that a result is exported to: beside it, under its name."""
-    return result.with_name(result.name.removesuffix(SUFFIX) + form.ending)
+def exported_path(result: Path, form: Format, video: Path, model: str) -> Path:
+    """The file that a result is exported to: beside it, named as the format's users expect."""
+    name = result.name.removesuffix(SUFFIX)
+    return result.with_name(form.named.format(result=name, video=video.stem, model=model))
 
 
-def formats_named(names: Sequence[str] | None, default: str | None) -> list[Format]:
+def formats_named(names: Sequence[str] | None, default: Sequence[str]) -> list[Format]:
     """The formats to export to: those named, or what the model's own tool would have written.
 
     Raises:
         UsageError: there is no such format.
     """
-    wanted = list(names) if names else [default] if default else []
+    wanted = list(names or default)
     if wanted == ["none"]:
         return []
-    unknown = [name for name in wanted if name not in FORMATS]
-    if unknown:
-        raise UsageError(f"no format is named {unknown[0]!r}", fix=f"choose none, or {', '.join(FORMATS)}")
+    written = [name for name, form in FORMATS.items() if form.write is not only_read]
+    if unknown := [name for name in wanted if name not in written]:
+        raise UsageError(f"no format is named {unknown[0]!r}", fix=f"choose none, or {', '.join(written)}")
     return [FORMATS[name] for name in dict.fromkeys(wanted)]

@@ -55,7 +55,8 @@ def predict_video(
         VideoError, InferenceError: what was done until then is stored.
     """
     manifest = make_manifest(job.video, predictor, job.batch, job.runs)
-    files = {exported_path(job.path, form): form for form in job.formats}
+    model = predictor.model.spec.name
+    files = {exported_path(job.path, form, job.video.path, model): form for form in job.formats}
     if not job.overwrite:
         refuse_foreign(job.path, files)
     with start(job.path, manifest, overwrite=job.overwrite) as writer:

@@ -55,7 +55,7 @@ def predict_all(
 ) -> Report:
     """Poses in videos, one after the other; one that fails does not stop the rest, a full disk does."""
     paths = find_videos(videos)
-    formats_named(options.format, None)
+    formats_named(options.format, ())
     compute = resolve(options.compute)
     loaded = model if isinstance(model, Model) else load(model, trust_code=options.trust_code)
     predictor = Predictor(loaded, compute, threshold=options.peak_threshold, limit=options.max_instances)
@@ -95,7 +95,7 @@ def _job(path: Path, place: Path, predictor: Predictor, options: Options) -> Job
         path=place,
         batch=options.batch_size or BATCH_SIZE[runtime],
         runs=options.runs,
-        formats=formats_named(options.format, model.spec.result_format),
+        formats=formats_named(options.format, model.spec.result_formats),
         overwrite=options.overwrite,
     )
 

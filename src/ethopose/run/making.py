@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -101,7 +102,7 @@ class Maker:
         """
         result = read(task.result)
         lost = _counted(result)
-        wanted = beside(task.result, recipe, task.then)
+        wanted = beside(task.result, Path(str(result.video["path"])), recipe, task.then)
         if not recipe.options.overwrite:
             refuse_foreign(task.result, wanted.files)
         export(result, wanted.exports)

@@ -35,7 +35,7 @@ class Recipe:
     name: str  # by which results are named
     digest: str  # of the model
     keypoints: int  # of an animal
-    result_format: str | None  # of the model's own tool
+    result_formats: tuple[str, ...]  # of the model's own tool
 
     @property
     def engine(self) -> tuple[object, ...]:
@@ -208,7 +208,7 @@ class Recipes:
                 self._models[models] = load(models, trust_code=options.trust_code)
             model = self._models[models]
             spec, keypoints = model.spec, len(model.spec.skeleton.keypoints)
-            recipe = Recipe(models, options, spec.name, model.digest, keypoints, spec.result_format)
+            recipe = Recipe(models, options, spec.name, model.digest, keypoints, spec.result_formats)
             self._known[key] = recipe
         return list(self._known).index(key)
 

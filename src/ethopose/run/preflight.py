@@ -44,7 +44,7 @@ def findings(plan: Plan, then: tuple[str, ...] = ()) -> Generator[Finding]:
         recipe = plan.recipes[entry.recipe]
         overwrite = recipe.options.overwrite
         if not overwrite:
-            yield from _foreign(entry, beside(entry.result, recipe, then).files)
+            yield from _foreign(entry, beside(entry.result, entry.videos[0], recipe, then).files)
         if is_result(entry.result) or entry.result.exists():
             yield from _in_the_way(entry, overwrite=overwrite)
         if overwrite or not _is_finished(entry.result):

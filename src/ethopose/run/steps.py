@@ -34,10 +34,10 @@ class Beside:
         return [*self.exports, *(file for _, files in self.steps for file in files)]
 
 
-def beside(result: Path, recipe: Recipe, then: tuple[str, ...]) -> Beside:
-    """What an entry's options and the run's steps ask for."""
-    formats = formats_named(recipe.options.format, recipe.result_format)
-    exports = {exported_path(result, each): each for each in formats}
+def beside(result: Path, video: Path, recipe: Recipe, then: tuple[str, ...]) -> Beside:
+    """What an entry's options and the run's steps ask for, of the result of a video."""
+    formats = formats_named(recipe.options.format, recipe.result_formats)
+    exports = {exported_path(result, each, video, recipe.name): each for each in formats}
     return Beside(exports, [(step, step.files(result)) for step in steps_named(then)])
 
 

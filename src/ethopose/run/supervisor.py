@@ -215,10 +215,11 @@ class Supervisor:
             self._stored += 1
 
     def _opened(self, work: Work, manifest: Manifest) -> None:
-        recipe, result = self.plan.recipes[work.entry.recipe], work.entry.result
+        entry = work.entry
+        recipe, result = self.plan.recipes[entry.recipe], entry.result
         overwrite = work.anew or (recipe.options.overwrite and not work.begun)
         if not recipe.options.overwrite:
-            refuse_foreign(result, beside(result, recipe, self.settings.then).files)
+            refuse_foreign(result, beside(result, entry.videos[0], recipe, self.settings.then).files)
         try:
             writer = start(result, manifest, overwrite=overwrite)
         except BusyError as error:

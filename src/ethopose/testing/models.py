@@ -25,7 +25,7 @@ NOISE = 0.004  # of every weight, so that no arithmetic is exact
 
 
 def tiny_model(
-    folder: Path, kind: str = "single", *, seed: int = 0, result_format: str | None = "slp"
+    folder: Path, kind: str = "single", *, seed: int = 0, result_formats: tuple[str, ...] = ("slp",)
 ) -> Path:
     """Write a native model into `folder`, named after it; gives the folder.
 
@@ -45,7 +45,7 @@ def tiny_model(
         kind=kind,
         skeleton=skeleton,
         stages=stages,
-        result_format=result_format,
+        result_formats=result_formats,
     )
     chance = np.random.default_rng(seed)
     native.write(folder, spec, [_by_hand(build(stage).state_dict(), chance) for stage in stages])

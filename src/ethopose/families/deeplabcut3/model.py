@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
 from ethopose.families.deeplabcut3 import networks
+from ethopose.families.deeplabcut3.facts import facts
 from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import CONFIG, Place, find, shuffle_of
 from ethopose.families.deeplabcut3.project import choose, is_project
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 EVERYTHING = -1.0  # a threshold that no confidence is below: DeepLabCut tells a place for every keypoint
 ANYBODY = 0.0  # of centres: those of no animal are filled up with zeros
 HEADS = ("bodypart", "unique_bodypart", "identity")
+RESULTS_OF_ONE = ("dlc-h5", "dlc-full", "dlc-meta")
+RESULTS = (*RESULTS_OF_ONE, "dlc-assemblies")
 METHODS = {"bu": "bottom-up", "td": "top-down", "ctd": "conditional top-down"}
 
 
@@ -77,13 +80,19 @@ def _model(place: Place, config: Config) -> Model:
         grouping=networks.grouping(heads, skeleton),
         peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,
     )
+    project = facts(place, config)
     spec = ModelSpec(
         name=scorer(place, config),
         family="DeepLabCut 3",
         kind=f"{METHODS[method]} {config['net_type']}",
         skeleton=skeleton,
         stages=(stage,),
-        provenance={"net_type": config["net_type"], "snapshot": place.snapshot.name},
+        result_formats=RESULTS if project["multi_animal"] else RESULTS_OF_ONE,
+        provenance={
+            "net_type": config["net_type"],
+            "snapshot": place.snapshot.name,
+            "deeplabcut": project,  # which its own files repeat
+        },
     )
     digest = spec.digest(file_digest(place.snapshot))
 

@@ -60,7 +60,8 @@ class IdentityMap(nn.Module):
         read = self._between(maps, places.expand(-1, maps.shape[1], -1, -1))
         read = read.sigmoid() if self.sigmoid else read
         read = read.transpose(1, 2)
-        return {"probability": read[:, :-1].unflatten(1, found["xy"].shape[1:3]), "nowhere": read[:, -1]}
+        probability = read[:, :-1].reshape(*found["xy"].shape[:3], self.classes)
+        return {"probability": probability, "nowhere": read[:, -1]}
 
     def _between(self, maps: Tensor, xy: Tensor) -> Tensor:
         """Bilinear values of maps at whole pixels (batch class place 2)."""

@@ -1,0 +1,252 @@
+"""DeepLabCut's pickles: every keypoint (`_full`), animals (`_assemblies`), the run (`_meta`).
+
+Read by an unpickler that executes nothing; written piece by piece, of arrays and plain values only: paths and
+words that DeepLabCut pickles as objects of its own are texts, so that the files open without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from ethopose.core import DataError, Skeleton, no_poses
+from ethopose.formats.careful_pickle import check_size, mapping, numbers
+from ethopose.formats.dlc_cells import (
+    ABSENT,
+    Cells,
+    Layout,
+    cells,
+    cropping_of,
+    facts_of,
+    layout_of,
+    pose_file,
+)
+from ethopose.formats.dlc_tracklets import nameless, single
+from ethopose.formats.format import Format, PoseFile, reading
+from ethopose.formats.pickle_stream import PickleStream
+from ethopose.store import Result, replacing
+
+_FRAME = "frame"
+
+
+def write_full(result: Result, path: Path) -> None:
+    """Write every keypoint of every frame. Raises `ResultError`."""
+    layout = layout_of(result)
+    metadata = _metadata(result, layout)
+    with replacing(path) as file:
+        stream = PickleStream(file)
+        stream.add({"metadata": metadata})
+        for part in cells(result, layout):
+            names = [f"{_FRAME}{number:0{metadata['key_str_width']}d}" for number in part.frame.tolist()]
+            stream.add({name: _detections(part, index) for index, name in enumerate(names)})
+        stream.close()
+
+
+def write_assemblies(result: Result, path: Path) -> None:
+    """Write the animals of every frame. Raises `ResultError`."""
+    layout = layout_of(result)
+    with replacing(path) as file:
+        stream = PickleStream(file)
+        stream.open("single")
+        if layout.unique:
+            for part in cells(result, layout):
+                stream.add(dict(zip(part.frame.tolist(), part.unique, strict=True)))
+        stream.shut()
+        for part in cells(result, layout):
+            stream.add(dict(zip(part.frame.tolist(), map(_animals, *_by_frame(part)), strict=True)))
+        stream.close()
+
+
+def write_meta(result: Result, path: Path) -> None:
+    """Write what is known of the run. Raises `ResultError`."""
+    layout, manifest, facts = layout_of(result), result.manifest, facts_of(result)
+    width, height = int(str(result.video.get("width", 0))), int(str(result.video.get("height", 0)))
+    cropping = cropping_of(result)
+    left, right, top, bottom = cropping or (0, width, 0, height)
+    start, seconds = _began(manifest.provenance), manifest.provenance.get("runtime_sec")
+    duration = float(seconds) if isinstance(seconds, int | float) else 0.0
+    data = {
+        "start": start,
+        "stop": start + duration,
+        "run_duration": duration,
+        "Scorer": layout.scorer,
+        "pytorch-config": facts.get("config") or {},
+        "fps": round(float(str(result.video.get("fps") or 0)), 2),
+        "batch_size": manifest.batch,
+        "frame_dimensions": (right - left, bottom - top),
+        "nframes": manifest.n_done,
+        "iteration (active-learning)": facts.get("iteration"),
+        "training set fraction": facts.get("training_fraction"),
+        "cropping": cropping is not None,
+        "cropping_parameters": [left, right, top, bottom],
+        "individuals": list(layout.individuals),
+        "bodyparts": list(layout.keypoints),
+        "unique_bodyparts": list(layout.unique),
+    }
+    with replacing(path) as file:
+        stream = PickleStream(file)
+        stream.add({"data": data})
+        stream.close()
+
+
+def _metadata(result: Result, layout: Layout) -> dict[str, Any]:
+    names = [*layout.keypoints, *layout.unique]
+    count = max((last for _, last in result.manifest.frames), default=-1) + 1
+    return {
+        "nms radius": None,
+        "minimal confidence": None,
+        "sigma": 1,
+        "PAFgraph": None,
+        "PAFinds": facts_of(result).get("paf_best", np.arange(0)),
+        "all_joints": [[number] for number in range(len(names))],
+        "all_joints_names": names,
+        "nframes": count,
+        "key_str_width": len(str(count - 1)) if count > 1 else 0,  # ceil(log10(nframes)) without its rounding
+    }
+
+
+def _detections(part: Cells, index: int) -> dict[str, Any]:
+    """One frame, keypoint by keypoint; a unique keypoint has one row."""
+    animals, unique = part.animals[index].swapaxes(0, 1), part.unique[index][:, None]
+    told: dict[str, Any] = {
+        "coordinates": ([*animals[..., :2].copy(), *unique[..., :2].copy()],),
+        "confidence": [*animals[..., 2:].copy(), *unique[..., 2:].copy()],
+        "costs": None,
+    }
+    if part.boxes is not None:
+        told["bboxes"], told["bbox_scores"] = part.boxes[index, :, :4].copy(), part.boxes[index, :, 4].copy()
+    if part.identity is not None:
+        scores = part.identity[index].swapaxes(0, 1).astype(np.float64)
+        told["identity"] = [*scores.copy(), *np.full((len(unique), *scores.shape[1:]), ABSENT)]
+    return told
+
+
+def _by_frame(part: Cells) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray | None]]:
+    return list(part.animals), [None] * len(part.frame) if part.identity is None else list(part.identity)
+
+
+def _animals(
+    animals: Float32[np.ndarray, "individual keypoint 3"],
+    identity: Float32[np.ndarray, "individual keypoint individual"] | None,
+) -> Float64[np.ndarray, "individual keypoint 4"]:
+    """Those who are there, each keypoint with the individual that it looks most like, -1 where none tells."""
+    likeness = np.full(animals.shape[:2], ABSENT) if identity is None else np.argmax(identity, axis=2)
+    told = np.concatenate([animals.astype(np.float64), likeness[..., None]], axis=2)
+    return np.asarray(told[~np.all(told < 0, axis=(1, 2))])
+
+
+def _began(provenance: Mapping[str, object]) -> float:
+    try:
+        return datetime.fromisoformat(str(provenance.get("timestamp_start"))).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def read_full(path: Path) -> PoseFile:
+    """Read every keypoint of every frame. Raises `FormatError`."""
+    with reading(path, "dlc-full"):
+        content = path.read_bytes()
+        data = mapping(content, "metadata")
+        names = tuple(map(str, data["metadata"]["all_joints_names"]))
+        numbered = sorted((int(key.removeprefix(_FRAME)), key) for key in data if key != "metadata")
+        told = [data[key] for _, key in numbered]
+        joints = _joints(told, len(names), content)
+        sizes = [[len(joint) for joint in frame] for frame in joints]
+        apart = max(map(_n_unique, sizes), default=0)
+        keypoints, unique = names[: len(names) - apart], names[len(names) - apart :]
+        if any(len(set(size[: len(keypoints)])) > 1 for size in sizes):
+            raise DataError("it holds detections that are not put together; _assemblies.pickle has animals")
+        most = max((size[0] for size in sizes), default=0)
+        check_size(len(joints) * most * len(names) * 12, content)
+        animals = np.full((len(joints), most, len(keypoints), 3), ABSENT, np.float32)
+        others = np.full((len(joints), apart, 3), ABSENT, np.float32)
+        for index, frame in enumerate(joints):
+            animals[index, : sizes[index][0]] = np.stack(frame[: len(keypoints)], axis=1)
+            others[index] = np.array([joint[0] for joint in frame[len(keypoints) :]]).reshape(apart, 3)
+        frames = np.array([number for number, _ in numbered], np.int64)
+        return pose_file((keypoints, unique), frames, animals, others)
+
+
+def _joints(frames: Sequence[Mapping[str, Any]], n_keypoints: int, content: bytes) -> list[list[np.ndarray]]:
+    """The rows (x, y, confidence) of each keypoint of each frame."""
+    told = [(frame["coordinates"][0], frame["confidence"]) for frame in frames]
+    if any(len(each) != n_keypoints for both in told for each in both):
+        raise DataError(f"{n_keypoints} keypoints are named, and a frame tells of others")
+    xy, score = (numbers([joint for both in told for joint in both[side]], 2, content) for side in (0, 1))
+    points = [np.concatenate(pair, axis=1) for pair in zip(xy, score, strict=True)]
+    return [points[start : start + n_keypoints] for start in range(0, len(points), n_keypoints)]
+
+
+def _n_unique(lengths: Sequence[int]) -> int:
+    """How many keypoints at the end have one row where the others have more."""
+    several = [index for index, length in enumerate(lengths) if length != 1]
+    return len(lengths) - 1 - several[-1] if several else 0
+
+
+def read_assemblies(path: Path) -> PoseFile:
+    """Read the animals of every frame; keypoints have no names there. Raises `FormatError`."""
+    with reading(path, "dlc-assemblies"):
+        content = path.read_bytes()
+        data = mapping(content, "single")
+        frames = sorted(key for key in data if key != "single")
+        found = numbers([data[key] for key in frames], 3, content)
+        shapes = {array.shape[1:] for array in found}
+        if len(shapes) > 1 or any(depth != 4 for _, depth in shapes):
+            raise DataError("frames differ in the number of keypoints")
+        n_keypoints = next(iter(shapes))[0] if shapes else 1
+        most = max((len(array) for array in found), default=0)
+        check_size(len(found) * most * n_keypoints * 12, content)
+        animals = np.full((len(found), most, n_keypoints, 3), ABSENT, np.float32)
+        for index, array in enumerate(found):
+            animals[index, : len(array)] = array[..., :3]
+        unique = single(data["single"], frames, content)
+        names = nameless("keypoint", n_keypoints), nameless("unique", unique.shape[1])
+        return pose_file(names, np.array(frames, np.int64), animals, unique)
+
+
+def read_meta(path: Path) -> PoseFile:
+    """Read which keypoints and frames a run was of; it holds no poses. Raises `FormatError`."""
+    with reading(path, "dlc-meta"):
+        data = mapping(path.read_bytes(), "data")["data"]
+        keypoints, unique = (tuple(map(str, data[f"{kind}bodyparts"])) for kind in ("", "unique_"))
+        count = int(data["nframes"])
+        if not 0 <= count < 2**31:
+            raise DataError(f"{count} frames")
+        return PoseFile(no_poses(Skeleton((*keypoints, *unique), unique=unique)), np.arange(count))
+
+
+_LOST = frozenset(
+    {"score", "track", "individual", "identity_score", "order"}
+    | {"edges", "symmetries", "individuals", "unique", "name", "tracks", "video"}
+)
+_NO_POSES = frozenset({"frame", "xy", "confidence", "frames"})
+
+FULL = Format(
+    name="dlc-full",
+    suffix="_full.pickle",
+    named="{video}{model}_full.pickle",
+    read=read_full,
+    write=write_full,
+    loses=_LOST,
+)
+META = Format(
+    name="dlc-meta",
+    suffix="_meta.pickle",
+    named="{video}{model}_meta.pickle",
+    read=read_meta,
+    write=write_meta,
+    loses=_LOST | _NO_POSES,
+)
+ASSEMBLIES = Format(
+    name="dlc-assemblies",
+    suffix="_assemblies.pickle",
+    named="{video}{model}_assemblies.pickle",
+    read=read_assemblies,
+    write=write_assemblies,
+    loses=_LOST | {"keypoints"},
+)
