@@ -17,12 +17,13 @@ MOST = 32  # peaks of a keypoint that links are looked for among, where nobody s
 class Assembly:
     """Links peaks along every edge of a graph, and makes animals of the links.
 
-    Each edge's `animals` highest peaks of 0.1 or more are matched by Hungarian on their line scores; matches of `min_line_score` or more are links. Links that join just as many peaks as there are
-    keypoints are an animal; the others found animals from the surest one down, which take in the peaks that
-    their surest links lead to. Where there are more than `animals`, those that a link joins and that share no
-    keypoint become one; with `fuse_nearest` the smallest are joined to the nearest that lack their keypoints.
-    Animals of fewer than two links fall away, as does one of which a share of 0.8 lies where a surer one is.
-    With `hand_out` peaks that no animal has go to the nearest that lacks their keypoint.
+    Each edge's `animals` highest peaks of 0.1 or more are matched by Hungarian on their line scores; matches
+    of `min_line_score` or more are links. Links that join just as many peaks as there are keypoints are an
+    animal; the others found animals from the surest one down, which take in the peaks that their surest links
+    lead to. Where there are more than `animals`, those that a link joins and that share no keypoint become
+    one; with `fuse_nearest` the smallest are joined to the nearest that lack their keypoints. Animals of
+    fewer than two links fall away, as does one of which a share of 0.8 lies where a surer one is. With
+    `hand_out` peaks that no animal has go to the nearest that lacks their keypoint.
     Source: DeepLabCut 3.0.1, Assembler; Lauer et al. 2022.
     """
 
