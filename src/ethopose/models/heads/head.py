@@ -14,6 +14,7 @@ from torch import Tensor
 #   next_value (batch keypoint)  the strongest peak that was left out, -inf if none
 #   line_score (batch edge N N)  how well the part affinity field agrees with each line; NaN without length
 #   probability (batch keypoint N class) or (batch class)
+#   box (batch N 4)           left, top, right, bottom in shares of the prepared image; value (batch 1 N)
 #   centre (batch N)          how sure it is that an animal is there, of heads that find whole animals
 Found = dict[str, Tensor]
 Outputs = dict[str, Tensor]  # what a head's layers give, by name
