@@ -11,8 +11,9 @@ import numpy as np
 from ethopose.core import MemoryFullError, Poses
 from ethopose.families import Model
 from ethopose.media import Block
+from ethopose.models.boxes import cut
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
-from ethopose.models.preparation import Fitted, Images, crop, fit, to_pictures, unscaled
+from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.profile import Profile
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
@@ -54,7 +55,8 @@ class Predictor:
         found = first.found(pictures, batch, profile)
         with profile.during("grouping"):
             frames = np.arange(len(block))
-            context = Context(first.stage.peak_threshold, self.limit, frames)
+            size = pictures.shape[1], pictures.shape[2]
+            context = Context(first.stage.peak_threshold, self.limit, frames, size=size)
             instances = _in_frame(first.grouping(found, context), first.stage, fitted)
         left_out = _overflown(found, first.stage.peak_threshold, len(block))
         if len(self._stages) == 2:
@@ -63,20 +65,20 @@ class Predictor:
             instances = self._read_crops(instances, fitted, profile)
         return BlockPoses(block.frame, block.status, self._poses(instances, block), left_out)
 
-    def _read_crops(self, centroids: Instances, fitted: Fitted, profile: Profile) -> Instances:
-        if not len(centroids.frame):
+    def _read_crops(self, found: Instances, fitted: Fitted, profile: Profile) -> Instances:
+        """The animals in crops around centroids, or of boxes, that the first stage found."""
+        if not len(found.frame):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
         with profile.during("preparation"):
-            centre = centroids.xy[:, 0] * fitted.ratio
-            windows, corner = crop(fitted.images, centroids.frame, centre, second.stage.preparation)
-            pictures = to_pictures(windows, second.stage.preparation)
-        found = second.found(pictures, CROPS_AT_ONCE, profile)
+            crops = cut(fitted, found.frame, found.xy, second.stage.preparation)
+            pictures = to_pictures(crops.images, second.stage.preparation)
+        arrays = second.found(pictures, CROPS_AT_ONCE, profile)
         with profile.during("grouping"):
-            context = Context(second.stage.peak_threshold, None, centroids.frame, centroids.score)
-            instances = second.grouping(found, context)
-            xy = unscaled(instances.xy, second.stage.preparation)
-            return replace(instances, xy=(xy + corner[instances.picture][:, None]) / fitted.ratio)
+            context = Context(second.stage.peak_threshold, None, found.frame, found.score)
+            instances = second.grouping(arrays, context)
+            xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
+            return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
 
     def _poses(self, instances: Instances, block: Block) -> Poses:
         seen = instances[block.status[instances.frame] == 0]  # a frame that cannot be read is all zeros

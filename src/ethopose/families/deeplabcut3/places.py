@@ -14,6 +14,7 @@ from ethopose.families.files import read_yaml
 CONFIG, PROJECT = "pytorch_config.yaml", "config.yaml"
 MODELS = "dlc-models-pytorch"
 SNAPSHOT = re.compile(r"snapshot-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
+DETECTOR = re.compile(r"snapshot-detector-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
 SHUFFLE = re.compile(r"(?P<task>.+)-trainset(?P<percent>\d+)shuffle(?P<number>\d+)")
 
 
@@ -27,8 +28,13 @@ class Place:
     @property
     def uid(self) -> str:
         """The number of its epoch as DeepLabCut writes it into names, such as `50` or `best-120`."""
-        match = SNAPSHOT.fullmatch(self.snapshot.name)
-        return f"{match['best'] or ''}{int(match['epoch'])}" if match else self.snapshot.stem
+        return uid(self.snapshot)
+
+
+def uid(snapshot: Path) -> str:
+    """The same of any snapshot, be it of a detector."""
+    match = SNAPSHOT.fullmatch(snapshot.name) or DETECTOR.fullmatch(snapshot.name)
+    return f"{match['best'] or ''}{int(match['epoch'])}" if match else snapshot.stem
 
 
 def find(path: Path) -> Place | None:
@@ -54,10 +60,29 @@ def last_snapshot(folder: Path) -> Path:
     Raises:
         ModelError: there is none.
     """
-    found = {path: match for path in folder.glob("*.pt") if (match := SNAPSHOT.fullmatch(path.name))}
-    if not found:
-        raise ModelError("no snapshot-*.pt lies here: the weights are missing", where=folder)
-    return max(found, key=lambda path: (bool(found[path]["best"]), int(found[path]["epoch"])))
+    if found := _best_or_last(folder, SNAPSHOT):
+        return found
+    raise ModelError("no snapshot-*.pt lies here: the weights are missing", where=folder)
+
+
+def last_detector(folder: Path) -> Path:
+    """The same of the detector's snapshots.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if found := _best_or_last(folder, DETECTOR):
+        return found
+    raise ModelError(
+        "no snapshot-detector-*.pt lies here: the detector, which finds the animals, is missing",
+        where=folder,
+        fix="copy it from the train folder that this one was copied from",
+    )
+
+
+def _best_or_last(folder: Path, pattern: re.Pattern[str]) -> Path | None:
+    found = {path: match for path in folder.glob("*.pt") if (match := pattern.fullmatch(path.name))}
+    return max(found, key=lambda path: (bool(found[path]["best"]), int(found[path]["epoch"])), default=None)
 
 
 def _shuffle_folder(project: Path) -> Path:
