@@ -48,9 +48,9 @@ def network(config: Config) -> Network:
 def grouping(config: Config, animals: int) -> Part:
     """What chooses among its boxes."""
     if _kind(config) == "SSDLite":
-        return Part(name="boxes", options={"overlap": 0.55, "animals": animals})
+        return Part(name="boxes", options={"overlap": 0.55, "animals": min(animals, 300)})
     # torchvision takes 0.01 px of the enlarged picture, whose sides are 800 to 1333
-    return Part(name="boxes", options={"overlap": 0.5, "animals": animals, "smallest": 1e-5})
+    return Part(name="boxes", options={"overlap": 0.5, "animals": min(animals, 100), "smallest": 1e-5})
 
 
 def threshold(config: Config) -> float:

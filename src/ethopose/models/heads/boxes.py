@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ethopose.models.heads.head import Found, Truth
-from ethopose.models.heads.peaks import finite
+from ethopose.models.heads.peaks import LOWEST, finite
 
 FURTHEST = math.log(1000 / 16)  # no box grows more: torchvision 0.29, BoxCoder
 
@@ -40,7 +40,8 @@ def ways_to(places: Boxes, boxes: Boxes, weights: tuple[float, float]) -> Boxes:
 
 def surest(boxes: Float[Tensor, "batch box 4"], scores: Float[Tensor, "batch box 2"], kept: int) -> Found:
     """box (batch kept 4) and value (batch 1 kept): of the logits of nobody and somebody."""
-    value = finite(functional.softmax(scores, -1)[..., 1])
+    sure = functional.softmax(scores, -1)[..., 1]
+    value = finite(torch.where(boxes.isfinite().all(-1), sure, LOWEST))
     top = value.topk(min(kept, value.shape[1]))
     box = boxes.clamp(0, 1).gather(1, top.indices[..., None].expand(-1, -1, 4))
     return {"box": box, "value": top.values[:, None]}

@@ -1,0 +1,171 @@
+"""Detectors are torchvision's to the number, and what is left of their boxes too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.models.detection import (
+    FasterRCNN,
+    fasterrcnn_resnet50_fpn_v2,
+    ssdlite320_mobilenet_v3_large,
+)
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import mobilenet_backbone, resnet_fpn_backbone
+from torchvision.ops import nms
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+from ethopose.core import ModelError
+from ethopose.families.deeplabcut3 import detectors
+from ethopose.families.deeplabcut3.weights import DETECTORS, _substituted
+from ethopose.models.build import DecodeGraph, build_trained
+from ethopose.models.grouping import GROUPINGS, Context
+from ethopose.models.grouping.boxes import _unrivalled
+from ethopose.models.heads import HEADS, boxes
+from ethopose.models.heads.head import Truth
+from ethopose.models.layers import IMAGENET, Normalise
+from ethopose.models.spec import Preparation, Stage
+
+SIDES = {"min_size": 160, "max_size": 200}
+FROZEN = {"norm_layer": FrozenBatchNorm2d, "weights": None}
+MOBILENET = {
+    "rpn_anchor_generator": AnchorGenerator(((32, 64, 128, 256, 512),) * 3, ((0.5, 1.0, 2.0),) * 3),
+    "rpn_score_thresh": 0.05,
+}
+
+
+def peer(name: str) -> torch.nn.Module:
+    """torchvision's own detector as DeepLabCut makes it, with larger weights than an untrained one's."""
+    torch.manual_seed(2)
+    told = {"num_classes": 2, "box_score_thresh": 0.01, **SIDES}
+    if name == "ssdlite":
+        made = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=2)
+    elif name == "fasterrcnn_resnet50_fpn":
+        made = FasterRCNN(resnet_fpn_backbone(backbone_name="resnet50", **FROZEN), **told)
+    elif name == "fasterrcnn_resnet50_fpn_v2":
+        made = fasterrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, **told)
+    else:
+        fewer = {"rpn_pre_nms_top_n_test": 150, "rpn_post_nms_top_n_test": 150} if "320" in name else {}
+        encoder = mobilenet_backbone(backbone_name="mobilenet_v3_large", fpn=True, **FROZEN)
+        made = FasterRCNN(encoder, **MOBILENET, **fewer, **told)
+    for key, weight in made.named_parameters():
+        if key.startswith(("head.", "rpn.", "roi_heads.")):
+            weight.data = weight.data + 0.05 * torch.randn_like(weight)
+    return made.eval()
+
+
+def ours(name: str) -> Stage:
+    config = {"type": "SSDLite"} if name == "ssdlite" else {"type": "FasterRCNN", "variant": name}
+    network = detectors.network(config)
+    if name != "ssdlite":
+        smaller = {"shortest": SIDES["min_size"], "longest": SIDES["max_size"]}
+        options = {**network.backbone.options, **smaller}
+        backbone = network.backbone.model_copy(update={"options": options})
+        network = network.model_copy(update={"backbone": backbone})
+    grouping, threshold = detectors.grouping(config, 1000), detectors.threshold(config)
+    return Stage(
+        preparation=Preparation(), network=network, grouping=grouping, peak_threshold=threshold
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(96, 130), (150, 101)])
+@pytest.mark.parametrize("name", ["ssdlite", *detectors.VARIANTS])
+def test_boxes_are_those_of_torchvision(name, size):
+    theirs, stage = peer(name), ours(name)
+    chance = np.random.default_rng(1)
+    pictures = chance.integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    images = Normalise(*IMAGENET)(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255)
+    state = {f"model.{key}": value for key, value in theirs.state_dict().items()}
+    graph = build_trained(stage, {_substituted(key, DETECTORS): value for key, value in state.items()})
+    decode = DecodeGraph(graph)
+    with torch.inference_mode():
+        wanted = theirs(list(images))
+        found = dict(zip(decode.names, decode(*graph(torch.from_numpy(pictures))), strict=True))
+    group = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
+    context = Context(stage.peak_threshold, None, np.arange(2), size=size)
+    instances = group({key: value.numpy() for key, value in found.items()}, context)
+    for picture, told in enumerate(wanted):
+        mine = instances[instances.picture == picture]
+        assert 2 < len(told["boxes"]) == len(mine.frame)
+        np.testing.assert_allclose(mine.score, told["scores"], atol=1e-5)
+        apart = np.abs(mine.xy.reshape(-1, 4) - told["boxes"].numpy()).max(1)
+        assert (apart < 1e-2).mean() > 0.95, "of boxes that are equally sure two may have changed places"
+
+
+def some_boxes(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    chance = np.random.default_rng(seed)
+    corner, size = chance.uniform(0, 0.7, (number, 2)), chance.uniform(0, 0.5, (number, 2))
+    made = np.concatenate((corner, corner + size), 1).astype(np.float32)
+    return made, np.sort(chance.random(number).astype(np.float32))[::-1].copy()
+
+
+@given(seed=st.integers(0, 10**6), number=st.integers(0, 40), overlap=st.sampled_from((0.1, 0.5, 0.7)))
+@settings(max_examples=60, deadline=None)
+def test_of_boxes_that_overlap_those_stay_that_stay_in_torchvision(seed, number, overlap):
+    made, score = some_boxes(seed, number)
+    stay = nms(torch.from_numpy(made), torch.from_numpy(score), overlap).numpy()
+    np.testing.assert_array_equal(np.flatnonzero(_unrivalled(made, overlap)), np.sort(stay))
+
+
+def grouped(made: np.ndarray, score: np.ndarray, limit: int | None = None, **options: object):
+    group = GROUPINGS.build("boxes", **options)
+    found = {"box": made[None], "value": score[None, None]}
+    return group(found, Context(0.3, limit, np.array([7]), size=(100, 200)))
+
+
+def test_the_surest_boxes_are_animals_in_pixels_of_the_picture():
+    made = np.array([[0, 0, 0.5, 0.5], [0.6, 0.6, 1, 1], [0.01, 0, 0.5, 0.5], [0.2, 0.7, 0.4, 0.9]], np.float32)
+    score = np.array([0.5, 0.9, 0.8, 0.2], np.float32)
+    found = grouped(made, score)
+    np.testing.assert_allclose(found.xy, [[[120, 60], [200, 100]], [[2, 0], [100, 50]]], rtol=1e-6)
+    assert found.score.tolist() == score[[1, 2]].tolist()
+    assert found.frame.tolist() == [7, 7]
+    assert len(grouped(made, score, animals=1).frame) == len(grouped(made, score, 1).frame) == 1
+    assert len(grouped(made, score, overlap=0.99).frame) == 3
+
+
+def test_boxes_without_extent_are_none_where_a_least_is_told():
+    made, score = np.array([[0.5, 0.1, 0.5, 0.9]], np.float32), np.ones(1, np.float32)
+    assert len(grouped(made, score).frame) == 1
+    assert len(grouped(made, score, smallest=1e-5).frame) == 0
+
+
+def test_a_box_comes_back_from_the_way_to_it():
+    places, wanted = (torch.from_numpy(some_boxes(seed, 30)[0]) for seed in (1, 2))
+    for weights in ((1.0, 1.0), (10.0, 5.0)):
+        back = boxes.moved(places, boxes.ways_to(places, wanted, weights), weights)
+        np.testing.assert_allclose(back, wanted, atol=1e-5)
+
+
+def test_animals_come_back_from_where_their_targets_put_their_boxes():
+    head = HEADS.build("anchored_boxes", {16: 8, 32: 8}, strides=(16, 32), size=(96, 128), margin=4)
+    xy = torch.tensor([[[[20.0, 10], [50, 40]], [[90, 60], [torch.nan, torch.nan]], [[80, 20], [120, 60]]]])
+    targets = head.targets(Truth(xy, torch.full((1, 3), -1), (96, 128)))
+    found = head.decode({"scores": 30 * targets["scores"], "ways": targets["ways"].nan_to_num()}, {})
+    instances = GROUPINGS.build("boxes")(
+        {name: array.numpy() for name, array in found.items()}, Context(0.5, None, np.arange(1), size=(96, 128))
+    )
+    wanted = [[16, 6, 54, 44], [76, 16, 124, 64], [86, 56, 94, 64]]
+    got = sorted(instances.xy.reshape(-1, 4).round(2).tolist())
+    np.testing.assert_allclose(got, sorted(map(list, wanted)), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"type": "YOLO"}, "the detector YOLO is not supported.*SSDLite, FasterRCNN"),
+        ({"type": "FasterRCNN", "variant": "fasterrcnn_x"}, "fasterrcnn_x is not supported.*resnet50_fpn_v2"),
+    ],
+)
+def test_a_detector_that_nobody_knows_is_refused_with_those_that_are_known(config, why):
+    with pytest.raises(ModelError, match=why):
+        detectors.network(config)
+
+
+def test_a_score_of_none_is_the_usual_one():
+    assert detectors.threshold({"type": "FasterRCNN", "box_score_thresh": None}) == 0.01
+    assert detectors.threshold({"type": "FasterRCNN", "box_score_thresh": 0.6}) == 0.6
+    assert detectors.threshold({"type": "SSDLite", "box_score_thresh": 0.6}) == 0.001
