@@ -50,10 +50,37 @@ def peer(name: str) -> torch.nn.Module:
         fewer = {"rpn_pre_nms_top_n_test": 150, "rpn_post_nms_top_n_test": 150} if "320" in name else {}
         encoder = mobilenet_backbone(backbone_name="mobilenet_v3_large", fpn=True, **FROZEN)
         made = FasterRCNN(encoder, **MOBILENET, **fewer, **told)
-    for key, weight in made.named_parameters():
-        if key.startswith(("head.", "rpn.", "roi_heads.")):
-            weight.data = weight.data + 0.05 * torch.randn_like(weight)
-    return made.eval()
+    return told_apart(made.eval())
+
+
+LAST = {"cls_logits": 3.0, "cls_score": 3.0, "bbox_pred": 0.3}  # layers, and how much their outputs spread
+
+
+def told_apart(detector: torch.nn.Module) -> torch.nn.Module:
+    """The same with outputs of every layer that differ from place to place, as an untrained network's hardly
+    do: its own rounding would decide which box is the surer."""
+
+    def scale(layer: torch.nn.Module, output: torch.Tensor, spread: float | None) -> torch.Tensor:
+        if spread is not None:
+            middle = output.movedim(1, -1).flatten(0, -2).mean(0)
+            layer.bias -= middle
+            output = output - middle.view(-1, *[1] * (output.ndim - 2))
+        times = (spread or 1.0) / output.std()
+        for weight in layer.parameters():
+            weight *= times
+        return output * times
+
+    hooks = []
+    for name, layer in detector.named_modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            spread = LAST.get(name.rpartition(".")[2])
+            hook = lambda layer, _, output, spread=spread: scale(layer, output, spread)  # noqa: E731
+            hooks.append(layer.register_forward_hook(hook))
+    with torch.no_grad():
+        detector([torch.rand(3, 160, 160)])
+    for hook in hooks:
+        hook.remove()
+    return detector
 
 
 def ours(name: str) -> Stage:
@@ -71,8 +98,10 @@ def ours(name: str) -> Stage:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(96, 130), (150, 101)])
-@pytest.mark.parametrize("name", ["ssdlite", *detectors.VARIANTS])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("ssdlite", (96, 130)), *zip(detectors.VARIANTS, ((96, 130), (150, 101), (90, 200), (64, 48)), strict=True)],
+)
 def test_boxes_are_those_of_torchvision(name, size):
     theirs, stage = peer(name), ours(name)
     chance = np.random.default_rng(1)
@@ -89,10 +118,13 @@ def test_boxes_are_those_of_torchvision(name, size):
     instances = group({key: value.numpy() for key, value in found.items()}, context)
     for picture, told in enumerate(wanted):
         mine = instances[instances.picture == picture]
-        assert 2 < len(told["boxes"]) == len(mine.frame)
-        np.testing.assert_allclose(mine.score, told["scores"], atol=1e-5)
-        apart = np.abs(mine.xy.reshape(-1, 4) - told["boxes"].numpy()).max(1)
-        assert (apart < 1e-2).mean() > 0.95, "of boxes that are equally sure two may have changed places"
+        rows = np.column_stack((mine.xy.reshape(-1, 4), 1000 * mine.score))
+        theirs_rows = np.column_stack((told["boxes"].numpy(), 1000 * told["scores"].numpy()))
+        assert len(rows) > 5
+        # of boxes that overlap as much as is allowed, rounding may choose
+        apart = np.abs(rows[:, None] - theirs_rows).max(-1)
+        assert (apart.min(1) < 0.1).mean() > 0.95
+        assert (apart.min(0) < 0.1).mean() > 0.95
 
 
 def some_boxes(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
