@@ -25,6 +25,7 @@ from ethopose.runtime import Compute, StageSource, compile_stage
 DETECTORS = ("td_resnet_101_ssdlite", "td_hrnet_w32_frcnn_mobilenet", "rtmpose_s_frcnn_resnet50")
 NETS = (*DETECTORS, "rtmpose_m")
 
+
 @pytest.fixture(scope="module")
 def net(shared_data, tmp_path_factory):
     folder, made = tmp_path_factory.mktemp("nets"), {}
@@ -48,7 +49,12 @@ def found_in(model, image: np.ndarray, runtime: str) -> tuple[list[np.ndarray], 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "runtime"),
-    [(DETECTORS[0], "torch"), (DETECTORS[0], "openvino"), (DETECTORS[1], "torch"), (DETECTORS[1], "openvino")],
+    [
+        (DETECTORS[0], "torch"),
+        (DETECTORS[0], "openvino"),
+        (DETECTORS[1], "torch"),
+        (DETECTORS[1], "openvino"),
+    ],
 )
 def test_boxes_are_those_that_the_peer_recorded(name, runtime, net, network_cache):
     recorded = net(name)
@@ -67,9 +73,7 @@ def test_boxes_are_those_that_the_peer_recorded(name, runtime, net, network_cach
         last = outputs[f"img{number}/detector/final_bboxes"]
         sides = np.concatenate((kept.xy[:, 0], kept.xy[:, 1] - kept.xy[:, 0]), 1)
         np.testing.assert_allclose(sides, last, atol=1e-2)
-        np.testing.assert_allclose(
-            kept.score, outputs[f"img{number}/detector/final_bbox_scores"], atol=1e-4
-        )
+        np.testing.assert_allclose(kept.score, outputs[f"img{number}/detector/final_bbox_scores"], atol=1e-4)
 
 
 @pytest.mark.slow
@@ -106,7 +110,9 @@ def test_poses_in_boxes_are_those_that_the_peer_recorded(name, net):
     stage = model.spec.stages[1]
     graph = build_trained(stage, model.weights(1))
     for number in range(len(recorded.images)):
-        told = {key.partition("/")[2]: value for key, value in recorded.outputs.items() if key[3] == str(number)}
+        told = {
+            key.partition("/")[2]: value for key, value in recorded.outputs.items() if key[3] == str(number)
+        }
         boxes = told["bboxes"]
         corners = np.stack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1).astype(np.float32)
         fitted = Fitted(recorded.image(number)[None], np.float32(1))
@@ -127,7 +133,8 @@ def test_poses_in_boxes_are_those_that_the_peer_recorded(name, net):
         xy = unscaled(instances.xy, stage.preparation) * crops.scale[:, None] + crops.corner[:, None]
         last = told["final/bodyparts"][: len(boxes)]
         np.testing.assert_allclose(xy, last[..., :2], rtol=1e-4, atol=1e-2)
-        np.testing.assert_allclose(instances.confidence, last[..., 2], atol=1e-4)
+        exact = 1e-3 if "rtmpose" in name else 1e-4  # SimCC multiplies its logits, and their rounding, by 849
+        np.testing.assert_allclose(instances.confidence, last[..., 2], atol=exact)
 
 
 @pytest.fixture
@@ -147,7 +154,10 @@ def test_a_top_down_model_is_two_stages_of_one_folder(folder):
     assert second.preparation.crop == (64, 96)
     assert second.preparation.boxed == Boxed(margin=5, context=False)
     told = ethopose.info(folder)
-    assert [stage["network"]["heads"][0]["name"] for stage in told["stages"]] == ["anchored_boxes", "located_map"]
+    assert [stage["network"]["heads"][0]["name"] for stage in told["stages"]] == [
+        "anchored_boxes",
+        "located_map",
+    ]
 
 
 def test_the_digest_follows_the_detector(folder):
@@ -208,8 +218,9 @@ def test_the_boxes_that_animals_were_read_in_stand_beside_them(folder, clip, tmp
     (part,) = result
     assert np.bincount(part.poses.frame, minlength=5).tolist() == [2] * 5
     left, top, width, height, score = part.extra.values()
-    assert (left >= 0).all() and (top >= 0).all()
-    assert (left + width <= 80.001).all() and (top + height <= 60.001).all()
+    assert min(left.min(), top.min()) >= 0
+    assert (left + width).max() <= 80.001
+    assert (top + height).max() <= 60.001
     np.testing.assert_array_equal(score, part.poses.score)
     assert all(np.diff(score[part.poses.frame == frame]) <= 0 for frame in range(5))
 

@@ -109,7 +109,7 @@ def test_every_head_is_tested():
 @pytest.mark.parametrize("name", UNTAUGHT)
 def test_a_head_that_cannot_be_trained_says_so(name):
     head = HEADS.build(name, {4: 8, 8: 8}, levels=(4, 8), width=8, sizes=((8,), (16,)))
-    with pytest.raises(SpecError, match="cannot be trained here.*anchored_boxes"):
+    with pytest.raises(SpecError, match=r"cannot be trained here.*anchored_boxes"):
         head.targets(truth())
     with pytest.raises(SpecError, match="cannot be trained here"):
         head.losses({}, {})

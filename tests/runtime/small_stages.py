@@ -147,7 +147,11 @@ def weights_by_chance(stage: Stage) -> dict[str, torch.Tensor]:
     torch.manual_seed(5)
     state = {name: 1.5 * weight for name, weight in build(stage).state_dict().items()}
     for name, weight in state.items():
-        if name.startswith("heads.") and weight.ndim == 4 and (".layers." in name or weight.abs().max() < 0.02):
+        if (
+            name.startswith("heads.")
+            and weight.ndim == 4
+            and (".layers." in name or weight.abs().max() < 0.02)
+        ):
             state[name] = torch.randn_like(weight) / weight[0].numel() ** 0.5
             if (bias := name.replace("weight", "bias")) in state:
                 state[bias].zero_()

@@ -229,7 +229,9 @@ def test_broken_scores_or_ways_give_no_box(compiled_once, kind, runtime, place, 
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS.keys() - PLATEAUS - BOXES if not re.search("single|vector", kind)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS.keys() - PLATEAUS - BOXES if not re.search("single|vector", kind)]
+)
 def test_a_map_that_is_bright_throughout_has_no_local_peak(compiled_once, kind, runtime):
     maps = maps_by_chance(KINDS[kind], 0)
     maps[0][:] = 0.7

@@ -1,4 +1,4 @@
-"""Of boxes that overlap too much, the surest: one operation, which each runtime carries out in its own way."""
+"""Of boxes that overlap too much, the surest: one operation, which every runtime has in its own way."""
 
 from __future__ import annotations
 

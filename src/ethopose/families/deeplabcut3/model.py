@@ -113,7 +113,7 @@ def _detector(config: Config) -> Stage:
 
 
 def scorer(place: Place, config: Config, detector: Path | None = None) -> str:
-    """The name that DeepLabCut gives to what this network says, of what the detector found if there is one."""
+    """The name that DeepLabCut gives to what this network says, in what a detector found if there is one."""
     net = "".join(word.capitalize() for word in str(config["net_type"]).split("_"))
     task, shuffle = shuffle_of(place.folder, config)
     found = "" if detector is None else f"detector_{uid(detector)}_"

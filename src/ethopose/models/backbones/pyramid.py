@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,17 +25,29 @@ WIDTH = 256
 class Body:
     """An encoder of torchvision, the layers whose features are taken, and their strides and channels."""
 
-    build: Callable[..., nn.Module]
+    build: Callable[[type[nn.Module], int], nn.Module]  # with a normalisation, for so many channels
     taken: Mapping[str, str]
     strides: tuple[int, ...]
     channels: tuple[int, ...]
 
 
+def _resnet(norm: type[nn.Module], in_channels: int) -> nn.Module:
+    made = resnet50(norm_layer=norm)
+    made.conv1 = reading(in_channels, made.conv1)
+    return made
+
+
+def _mobilenet(norm: type[nn.Module], in_channels: int) -> nn.Module:
+    made: Any = mobilenet_v3_large(norm_layer=norm).features
+    made[0][0] = reading(in_channels, made[0][0])
+    return made  # type: ignore[no-any-return]
+
+
 BODIES = {
     "resnet50": Body(
-        resnet50, {f"layer{n}": str(n - 1) for n in range(1, 5)}, (4, 8, 16, 32), (256, 512, 1024, 2048)
+        _resnet, {f"layer{n}": str(n - 1) for n in range(1, 5)}, (4, 8, 16, 32), (256, 512, 1024, 2048)
     ),
-    "mobilenet_v3_large": Body(mobilenet_v3_large, {"13": "0", "16": "1"}, (32, 32), (160, 960)),
+    "mobilenet_v3_large": Body(_mobilenet, {"13": "0", "16": "1"}, (32, 32), (160, 960)),
 }
 NORMS = {"frozen": FrozenBatchNorm2d, "batch": nn.BatchNorm2d}
 
@@ -69,12 +82,7 @@ class Pyramid(nn.Module):
         self.shortest, self.longest = shortest, longest
         self.normalise = nn.Sequential(*(Normalise(*IMAGENET, in_channels) for _ in range(2)))
         told = BODIES[body]
-        encoder = told.build(norm_layer=NORMS[norm])
-        if body == "resnet50":
-            encoder.conv1 = reading(in_channels, encoder.conv1)
-        else:
-            encoder = encoder.features
-            encoder[0][0] = reading(in_channels, encoder[0][0])
+        encoder = told.build(NORMS[norm], in_channels)
         norm_layer = nn.BatchNorm2d if even else None
         self.encoder = BackboneWithFPN(
             encoder, dict(told.taken), list(told.channels), WIDTH, norm_layer=norm_layer

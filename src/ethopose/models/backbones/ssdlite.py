@@ -29,9 +29,7 @@ class SSDLite(nn.Module):
     def __init__(self, *, in_channels: int = 3, size: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.in_channels, self.size = in_channels, None if size is None else tuple(size)
-        self.normalise = nn.Sequential(
-            Normalise(*IMAGENET, in_channels), Normalise(HALF, HALF, in_channels)
-        )
+        self.normalise = nn.Sequential(Normalise(*IMAGENET, in_channels), Normalise(HALF, HALF, in_channels))
         norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.03)
         layers = mobilenet_v3_large(norm_layer=norm, reduced_tail=True).features
         layers[0][0] = reading(in_channels, layers[0][0])

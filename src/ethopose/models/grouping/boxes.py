@@ -17,9 +17,7 @@ class Boxes:
 
     reads: tuple[str, ...] = ("box", "value")
 
-    def __init__(
-        self, *, overlap: float = 0.5, animals: int | None = None, smallest: float = 0.0
-    ) -> None:
+    def __init__(self, *, overlap: float = 0.5, animals: int | None = None, smallest: float = 0.0) -> None:
         self.overlap, self.animals, self.smallest = overlap, animals, smallest
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
@@ -35,7 +33,7 @@ class Boxes:
             kept.append(row)
         rows = np.concatenate(pictures), np.concatenate(kept)
         score = found["value"][rows[0], 0, rows[1]]
-        xy = found["box"][rows].reshape(-1, 2, 2) * np.float32(context.size[::-1])
+        xy = found["box"][rows].reshape(-1, 2, 2) * np.array(context.size[::-1], np.float32)
         return make_instances(context, rows[0], xy, np.repeat(score[:, None], 2, 1), score)
 
 

@@ -38,10 +38,15 @@ def ways_to(places: Boxes, boxes: Boxes, weights: tuple[float, float]) -> Boxes:
     return torch.cat((weights[0] * apart / size, weights[1] * (wanted / size).log()), -1)
 
 
-def surest(boxes: Float[Tensor, "batch box 4"], scores: Float[Tensor, "batch box 2"], kept: int) -> Found:
-    """box (batch kept 4) and value (batch 1 kept): of the logits of nobody and somebody."""
+def surest(
+    boxes: Float[Tensor, "batch box 4"], scores: Float[Tensor, "batch box 2"], kept: int | None = None
+) -> Found:
+    """box (batch kept 4) and value (batch 1 kept): the surest by the logits of nobody and somebody, or all
+    in their order."""
     sure = functional.softmax(scores, -1)[..., 1]
     value = finite(torch.where(boxes.isfinite().all(-1), sure, LOWEST))
+    if kept is None:
+        return {"box": boxes.clamp(0, 1), "value": value[:, None]}
     top = value.topk(min(kept, value.shape[1]))
     box = boxes.clamp(0, 1).gather(1, top.indices[..., None].expand(-1, -1, 4))
     return {"box": box, "value": top.values[:, None]}

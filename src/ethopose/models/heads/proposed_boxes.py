@@ -81,9 +81,9 @@ class ProposedBoxes(nn.Module):
         return {"scores": scores.view(shape), "ways": ways.view(shape)[..., 4:], "proposals": shares}
 
     def decode(self, outputs: Outputs, found: Found) -> Found:
-        """box, value: all of them, the surest first."""
+        """box, value: of all of them, in their order."""
         moved = boxes.moved(outputs["proposals"], outputs["ways"], WEIGHTS[1])
-        return boxes.surest(moved, outputs["scores"], self.proposals)
+        return boxes.surest(moved, outputs["scores"])
 
     def targets(self, truth: Truth) -> Outputs:
         """None: what it is taught depends on what it proposes.
@@ -102,7 +102,7 @@ class ProposedBoxes(nn.Module):
         raise SpecError("proposed_boxes cannot be trained here", fix="train anchored_boxes with ssdlite")
 
     def _levels(self, features: dict[int, Tensor]) -> Levels:
-        waiting = {stride: iter(features[stride].split(self.width, 1)) for stride in set(self.levels)}
+        waiting = {stride: iter(torch.split(features[stride], self.width, 1)) for stride in set(self.levels)}
         return [next(waiting[stride]) for stride in self.levels]
 
     def _proposals(self, levels: Levels, size: Sequence[int]) -> Float[Tensor, "batch proposal 4"]:
@@ -113,11 +113,11 @@ class ProposedBoxes(nn.Module):
             cells = objectness.shape[-2:]
             steps = [side // count for side, count in zip(whole, cells, strict=True)]
             every = anchor_boxes(anchors, cells, steps).to(levels[0].device)
-            place, score = self._best(every, _flat(objectness, 1)[..., 0], _flat(ways, 4), size)
+            place, sure = self._best(every, _flat(objectness, 1)[..., 0], _flat(ways, 4), size)
             places.append(place)
-            scores.append(score)
-        top = torch.cat(scores, 1)
-        top = top.topk(min(self.proposals, top.shape[1]))
+            scores.append(sure)
+        score = torch.cat(scores, 1)
+        top = score.topk(min(self.proposals, score.shape[1]))
         chosen = torch.cat(places, 1).gather(1, top.indices[..., None].expand(-1, -1, 4))
         return torch.where(top.values[..., None] >= 0, chosen, 0.0)
 
@@ -145,7 +145,7 @@ class ProposedBoxes(nn.Module):
         places = places.flatten(0, 1)
         side = (places[:, 3:] - places[:, 1:3]).prod(-1).sqrt()
         level = (USUAL[1] + (side / USUAL[0]).log2() + 1e-6).floor().clamp(first, last)
-        seen = roi_align(levels[0], places, CELLS, 1 / self.levels[0], SAMPLES)
+        seen: Tensor = roi_align(levels[0], places, CELLS, 1 / self.levels[0], SAMPLES)
         for number in range(first + 1, last + 1):
             features = levels[number - first]
             other = roi_align(features, places, CELLS, 1 / 2**number, SAMPLES)
@@ -164,11 +164,15 @@ def anchor_shapes(sizes: Sequence[int], ratios: Sequence[float]) -> Float[Tensor
 def anchor_boxes(anchors: Tensor, cells: Sequence[int], steps: Sequence[int]) -> Float[Tensor, "box 4"]:
     """Anchors at every cell, `steps` px (down, right) apart, by row and column."""
     (height, width), (down, right) = cells, steps
-    x, y = (torch.arange(width) * right).repeat(height), (torch.arange(height) * down).repeat_interleave(width)
+    x, y = (
+        (torch.arange(width) * right).repeat(height),
+        (torch.arange(height) * down).repeat_interleave(width),
+    )
     return (torch.stack((x, y, x, y), 1)[:, None] + anchors).flatten(0, 1)
 
 
 def _flat(maps: Float[Tensor, "batch channel height width"], each: int) -> Float[Tensor, "batch box each"]:
-    """`each` numbers of every anchor of every cell."""
+    """`each` numbers of every anchor of every cell, in fp32 at least."""
     batch, _, height, width = maps.shape
-    return maps.float().view(batch, -1, each, height, width).permute(0, 3, 4, 1, 2).flatten(1, 3)
+    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    return maps.view(batch, -1, each, height, width).permute(0, 3, 4, 1, 2).flatten(1, 3)
