@@ -32,15 +32,17 @@ class Body:
 
 
 def _resnet(norm: type[nn.Module], in_channels: int) -> nn.Module:
-    made = resnet50(norm_layer=norm)
+    made: Any = resnet50(norm_layer=norm)
     made.conv1 = reading(in_channels, made.conv1)
-    return made
+    encoder: nn.Module = made
+    return encoder
 
 
 def _mobilenet(norm: type[nn.Module], in_channels: int) -> nn.Module:
     made: Any = mobilenet_v3_large(norm_layer=norm).features
     made[0][0] = reading(in_channels, made[0][0])
-    return made  # type: ignore[no-any-return]
+    encoder: nn.Module = made
+    return encoder
 
 
 BODIES = {
