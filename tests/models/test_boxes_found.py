@@ -20,7 +20,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 from ethopose.core import ModelError
 from ethopose.families.deeplabcut3 import detectors
 from ethopose.families.deeplabcut3.weights import DETECTORS, _substituted
-from ethopose.models.build import DecodeGraph, build_trained
+from ethopose.models.build import build_trained
 from ethopose.models.grouping import GROUPINGS, Context
 from ethopose.models.grouping.boxes import _unrivalled
 from ethopose.models.heads import HEADS, boxes
@@ -40,7 +40,7 @@ def sides(name: str) -> tuple[int, int]:
     return next((size for body, size in SIDES.items() if body in name), (0, 0))
 
 
-def peer(name: str) -> torch.nn.Module:
+def peer(name: str, size: tuple[int, int]) -> torch.nn.Module:
     """torchvision's own detector as DeepLabCut makes it, with larger weights than an untrained one's."""
     torch.manual_seed(2)
     short, long = sides(name)
@@ -55,13 +55,13 @@ def peer(name: str) -> torch.nn.Module:
         fewer = {"rpn_pre_nms_top_n_test": 150, "rpn_post_nms_top_n_test": 150} if "320" in name else {}
         encoder = mobilenet_backbone(backbone_name="mobilenet_v3_large", fpn=True, **FROZEN)
         made = FasterRCNN(encoder, **MOBILENET, **fewer, **told)
-    return told_apart(made.eval())
+    return told_apart(made.eval(), Normalise(*IMAGENET)(torch.rand(2, 3, *size)))
 
 
 LAST = {"cls_logits": 3.0, "cls_score": 3.0, "bbox_pred": 0.3}  # layers, and how much their outputs spread
 
 
-def told_apart(detector: torch.nn.Module) -> torch.nn.Module:
+def told_apart(detector: torch.nn.Module, images: torch.Tensor) -> torch.nn.Module:
     """The same with outputs of every layer that differ from place to place, as an untrained network's hardly
     do: its own rounding would decide which box is the surer."""
 
@@ -82,7 +82,7 @@ def told_apart(detector: torch.nn.Module) -> torch.nn.Module:
             hook = lambda layer, _, output, spread=spread: scale(layer, output, spread)  # noqa: E731
             hooks.append(layer.register_forward_hook(hook))
     with torch.no_grad():
-        detector([torch.rand(3, 160, 160)])
+        detector(list(images))
     for hook in hooks:
         hook.remove()
     return detector
@@ -109,15 +109,18 @@ def ours(name: str) -> Stage:
 )
 def test_boxes_are_those_of_torchvision(name, size):
     """In fp64, since rounding grows from layer to layer of a network that has learnt nothing."""
-    theirs, stage = peer(name).double(), ours(name)
+    theirs, stage = peer(name, size).double(), ours(name)
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1)).double()
     state = {f"model.{key}": value for key, value in theirs.state_dict().items()}
     graph = build_trained(stage, {_substituted(key, DETECTORS): value for key, value in state.items()})
-    graph, decode = graph.double(), DecodeGraph(graph)
+    graph = graph.double()
+    outer = Normalise(*IMAGENET).double()
+    for norm in (outer, *graph.backbone.normalise):  # whose numbers were fp32
+        for constant in (norm.mean, norm.std):
+            constant.copy_((constant * 1000).round() / 1000)
     with torch.inference_mode():
-        wanted = theirs(list(Normalise(*IMAGENET).double()(images)))
-        (maps,) = graph.outputs(images)
-        found = dict(zip(decode.names, decode(*maps.values()), strict=True))
+        wanted = theirs(list(outer(images)))
+        found = graph.heads[0].decode(graph.outputs(images)[0], {})
     group = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
     context = Context(stage.peak_threshold, None, np.arange(2), size=size)
     instances = group({key: value.numpy() for key, value in found.items()}, context)

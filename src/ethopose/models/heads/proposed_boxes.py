@@ -116,10 +116,10 @@ class ProposedBoxes(nn.Module):
             place, sure = self._best(every, _flat(objectness, 1)[..., 0], _flat(ways, 4), size)
             places.append(place)
             scores.append(sure)
-        score = torch.cat(scores, 1)
-        top = score.topk(min(self.proposals, score.shape[1]))
-        chosen = torch.cat(places, 1).gather(1, top.indices[..., None].expand(-1, -1, 4))
-        return torch.where(top.values[..., None] >= 0, chosen, 0.0)
+        surest = torch.cat(scores, 1).sort(dim=1, descending=True, stable=True)  # of equals the first level's
+        score, order = (each[:, : self.proposals] for each in surest)
+        chosen = torch.cat(places, 1).gather(1, order[..., None].expand(-1, -1, 4))
+        return torch.where(score[..., None] >= 0, chosen, 0.0)
 
     def _best(
         self, anchors: Tensor, objectness: Tensor, ways: Tensor, size: Sequence[int]
