@@ -19,6 +19,8 @@ OPTIONS = {
     "hrnet": {"model": "hrnet_w18_small"},
     "cspnext": {"width": 0.125, "depth": 0.1},
     "dlcrnet": {"model": "resnet50", "output_stride": 16},
+    "ssdlite": {},
+    "pyramid": {"body": "mobilenet_v3_large"},
 }
 SIZES = [(32, 48), (33, 50)]
 # options that mean the same in every head: ethopose.models.heads.head

@@ -68,6 +68,10 @@ def grown(channels: int) -> dict[str, object]:
     return {"channels": [channels], "kernels": [3], "strides": [2]}
 
 
+def boxes(backbone: Part, head: Part) -> Stage:
+    return with_network(Network(in_channels=1, backbone=backbone, heads=(head,)), "boxes", animals=4)
+
+
 def with_network(network: Network, grouping: str, **options: object) -> Stage:
     return Stage(
         preparation=Preparation(pad_to=8),
@@ -124,6 +128,17 @@ KINDS = {
             name="together", options={"animals": {"name": "by_centre"}, "individuals": 4, "unique": 2}
         ),
     ),
+    "boxes": boxes(
+        Part(name="ssdlite", options={"size": (40, 56)}),
+        Part(name="anchored_boxes", options={"size": (40, 56), "kept": 40}),
+    ),
+    "boxes, proposed": boxes(
+        Part(name="pyramid", options={"body": "mobilenet_v3_large", "shortest": 64, "multiple": 32}),
+        Part(
+            name="proposed_boxes",
+            options={"levels": (32, 32, 64), "sizes": ((16, 40), (24, 56), (32, 72)), "proposals": 20},
+        ),
+    ),
     "class vector": stage(
         [maps_head(single=True), Part(name="class_vector", options={"classes": 2, "layers": 2, "units": 5})],
         "class_vector",
@@ -139,9 +154,14 @@ def weights_by_chance(stage: Stage) -> dict[str, torch.Tensor]:
     torch.manual_seed(5)
     state = {name: 1.5 * weight for name, weight in build(stage).state_dict().items()}
     for name, weight in state.items():
-        if name.startswith("heads.") and weight.ndim == 4 and weight.abs().max() < 0.02:
+        if (
+            name.startswith("heads.")
+            and weight.ndim == 4
+            and (".layers." in name or weight.abs().max() < 0.02)
+        ):
             state[name] = torch.randn_like(weight) / weight[0].numel() ** 0.5
-            state[name.replace("weight", "bias")].zero_()
+            if (bias := name.replace("weight", "bias")) in state:
+                state[bias].zero_()
     return state
 
 
@@ -210,6 +230,9 @@ BY_CHANCE = {
     "visible": lambda size, chance: chance.normal(3, 1, size),
     "x": _line,
     "y": _line,
+    "scores": lambda size, chance: chance.normal(0, 2, size),
+    "ways": lambda size, chance: chance.normal(0, 1, size),
+    "proposals": lambda size, chance: np.sort(chance.uniform(0, 1, (*size[:2], 2, 2)), 2).reshape(size),
 }
 
 

@@ -27,11 +27,12 @@ from ethopose.models.heads import HEADS
 from ethopose.runtime import Compute, resolve
 
 COLOUR = (*SHAPE[:3], 3)
-HEADLESS_NAMES = {"xy", "value", "next_value", "line_score", "probability", "centre"} | {
+HEADLESS_NAMES = {"xy", "value", "next_value", "line_score", "probability", "centre", "box"} | {
     "nowhere",
     "unique_xy",
     "unique_value",
 }
+BOXES = {kind for kind in KINDS if kind.startswith("boxes")}
 # of a flat top every cell is a peak there, as DeepLabCut has it
 PLATEAUS = {"bottom-up, staged", "centres", "centres, named, and unique"}
 
@@ -77,7 +78,10 @@ def test_runtimes_agree_on_what_they_find(compiled_once, kind, seed):
         np.testing.assert_array_equal(ours["next_value"], theirs["next_value"])
     np.testing.assert_allclose(ours["value"], theirs["value"], rtol=1e-5)
     rounding = 1e-3 if "gaussian" in kind else 1e-4  # a Gaussian fitted to mere noise is shaky
-    np.testing.assert_allclose(ours["xy"][there], theirs["xy"][there], rtol=1e-6, atol=rounding)
+    if kind in BOXES:
+        np.testing.assert_allclose(ours["box"], theirs["box"], rtol=0, atol=1e-6)
+    else:
+        np.testing.assert_allclose(ours["xy"][there], theirs["xy"][there], rtol=1e-6, atol=rounding)
     if "line_score" in ours:
         np.testing.assert_allclose(ours["line_score"], theirs["line_score"], rtol=1e-5, atol=1e-5)
     if "probability" in ours:
@@ -208,7 +212,7 @@ def as_output(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in BOXES])
 @pytest.mark.parametrize("content", DEGENERATE)
 def test_maps_without_a_peak_give_nobody(compiled_once, kind, runtime, content):
     stage = KINDS[kind]
@@ -222,8 +226,19 @@ def test_maps_without_a_peak_give_nobody(compiled_once, kind, runtime, content):
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("kind", sorted(BOXES))
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_broken_scores_or_ways_give_no_box(compiled_once, kind, runtime, place, value):
+    maps = maps_by_chance(KINDS[kind], 0)
+    maps[place][:] = value
+    instances = animals(KINDS[kind], decode(compiled_once(KINDS[kind], runtime), maps))
+    assert len(instances.frame) == 0
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS.keys() - PLATEAUS if not re.search("single|vector", kind)]
+    "kind", [kind for kind in KINDS.keys() - PLATEAUS - BOXES if not re.search("single|vector", kind)]
 )
 def test_a_map_that_is_bright_throughout_has_no_local_peak(compiled_once, kind, runtime):
     maps = maps_by_chance(KINDS[kind], 0)

@@ -41,7 +41,8 @@ def read(path: Path) -> PoseFile:
 
 
 def _keypoints(columns: list[str]) -> tuple[str, ...]:
-    return tuple(column.removesuffix(".x") for column in columns if column.endswith(".x"))
+    names = [column.removesuffix(".x") for column in columns if column.endswith(".x")]
+    return tuple(name for name in names if f"{name}.confidence" in columns)
 
 
 def _nan_to_null(table: pa.Table) -> pa.Table:

@@ -1,12 +1,14 @@
-"""Crops around boxes, brought to one size: what a network of one animal sees of a frame."""
+"""What a network of one animal sees of a frame: a window around a centroid, or a box brought to one size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
+
+from ethopose.models.preparation import Fitted, crop
+from ethopose.models.spec import Preparation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,32 @@ class Crops:
     scale: Float32[np.ndarray, "crop 2"]
 
 
+def cut(
+    fitted: Fitted,
+    frame: Int64[np.ndarray, "crop"],
+    xy: Float32[np.ndarray, "crop keypoint 2"],
+    preparation: Preparation,
+) -> Crops:
+    """Crops of fitted frames as a second stage wants them. `xy` is what the first stage found, in pixels of
+    the frames before they were fitted: a centroid, or a box's left top and right bottom."""
+    places = xy * fitted.ratio
+    if preparation.boxed is None or preparation.crop is None:
+        windows, corner = crop(fitted.images, frame, places[:, 0], preparation)
+        return Crops(windows, corner, np.ones_like(corner))
+    boxes = np.concatenate((places[:, 0], places[:, 1] - places[:, 0]), 1)
+    how = BoxCrop(preparation.crop, preparation.boxed.margin, preparation.boxed.context)
+    return crop_boxes(fitted.images, frame, boxes, how)
+
+
 def crop_boxes(
     images: UInt8[np.ndarray, "frame height width channel"],
     frame: Int64[np.ndarray, "crop"],
-    boxes: Float64[np.ndarray, "crop 4"],
+    boxes: Float[np.ndarray, "crop 4"],
     how: BoxCrop,
 ) -> Crops:
     """Crops around boxes (left, top, width, height) of frames, zero outside them."""
+    import cv2  # which only models of boxes need
+
     height, width = how.size
     crops = np.empty((len(boxes), height, width, images.shape[-1]), np.uint8)
     corner, scale = np.empty((2, len(boxes), 2), np.float32)

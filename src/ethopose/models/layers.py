@@ -52,6 +52,14 @@ def _shares(size: int, new_size: int) -> Tensor:
     return shares / shares.sum(1, keepdim=True)
 
 
+def reading(in_channels: int, convolution: nn.Conv2d) -> nn.Conv2d:
+    """The convolution itself if it reads so many channels, else a new one of its layout that does."""
+    if convolution.in_channels == in_channels:
+        return convolution
+    told = {name: getattr(convolution, name) for name in ("kernel_size", "stride", "padding")}
+    return nn.Conv2d(in_channels, convolution.out_channels, bias=convolution.bias is not None, **told)
+
+
 def conv_norm_act(
     source: int, target: int, kernel: int = 3, *, stride: int = 1, norm: str = "batch", groups: int = 1
 ) -> nn.Sequential:

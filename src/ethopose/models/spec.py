@@ -36,6 +36,15 @@ class Part(Frozen):
         return dict(to_jsonable_python(options))
 
 
+class Boxed(Frozen):
+    """How the boxes of a first stage become crops of one size (`ethopose.models.boxes`)."""
+
+    margin: int = 0
+    """px that are added on every side."""
+    context: bool = True
+    """The shorter side grows until the box has the crop's shape; if not, zeros fill what lacks."""
+
+
 class Preparation(Frozen):
     """From a frame to the picture that the network sees; each step works on uint8.
 
@@ -48,6 +57,8 @@ class Preparation(Frozen):
     """(height, width): resize to fit inside, keeping the aspect, then pad; None keeps the frame's own."""
     crop: tuple[int, int] | None = None
     """(height, width) of the window cut around each centroid from the fitted frame."""
+    boxed: Boxed | None = None
+    """What lies in each box is cut out instead, and brought to the size of the crop."""
     scale: float = 1.0
     exact: bool = False
     """Whether coordinates follow the pixels: scaling is by just `scale` and keeps the picture's edges in
@@ -79,7 +90,8 @@ class Stage(Frozen):
 
 
 class ModelSpec(Frozen):
-    """A model: one stage for whole frames, or two: find centroids, then read a crop around each."""
+    """A model: one stage for whole frames, or two: find centroids or boxes, then read a
+    crop of each."""
 
     name: str
     """Of its folder; of both, joined by `+`, for a pair."""

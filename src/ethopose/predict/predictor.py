@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ethopose.core import MemoryFullError, Poses
 from ethopose.families import Model
 from ethopose.media import Block
+from ethopose.models.boxes import cut
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
-from ethopose.models.preparation import Fitted, Images, crop, fit, to_pictures, unscaled
+from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.profile import Profile
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
@@ -23,6 +25,9 @@ CROPS_AT_ONCE = 4  # the batch of second stages; frames hold few animals, and a 
 SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
 
 
+BOX = {"box.x": "px", "box.y": "px", "box.width": "px", "box.height": "px", "box.score": "1"}
+
+
 @dataclass(frozen=True, slots=True)
 class BlockPoses:
     """The animals of a block. Its pixels are let go of: a part waits for a thousand frames."""
@@ -31,6 +36,7 @@ class BlockPoses:
     status: np.ndarray
     poses: Poses
     left_out: np.ndarray  # (frame,) bool: more peaks above the threshold than are kept
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)  # further columns, row by row of poses
 
 
 class Predictor:
@@ -43,6 +49,8 @@ class Predictor:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
         self.limit = limit
         self.threshold = stages[-1].peak_threshold
+        boxed = stages[-1].preparation.boxed is not None and "box" not in model.spec.skeleton.keypoints
+        self.columns = BOX if boxed and len(stages) == 2 else {}
         self._stages = [_Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
 
     def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
@@ -54,32 +62,35 @@ class Predictor:
         found = first.found(pictures, batch, profile)
         with profile.during("grouping"):
             frames = np.arange(len(block))
-            context = Context(first.stage.peak_threshold, self.limit, frames)
+            size = pictures.shape[1], pictures.shape[2]
+            context = Context(first.stage.peak_threshold, self.limit, frames, size=size)
             instances = _in_frame(first.grouping(found, context), first.stage, fitted)
-        left_out = _overflown(found, first.stage.peak_threshold, len(block))
+        left_out, around = _overflown(found, first.stage.peak_threshold, len(block)), instances
         if len(self._stages) == 2:
             if self._stages[1].stage.preparation.color != first.stage.preparation.color:
                 fitted = fit(block.image, self._stages[1].stage.preparation)
-            instances = self._read_crops(instances, fitted, profile)
-        return BlockPoses(block.frame, block.status, self._poses(instances, block), left_out)
+            instances = self._read_crops(around, fitted, profile)
+            around = around[instances.picture]
+        seen = block.status[instances.frame] == 0  # a frame that cannot be read is all zeros
+        extra = _boxes(around[seen]) if self.columns else {}
+        return BlockPoses(block.frame, block.status, self._poses(instances[seen], block), left_out, extra)
 
-    def _read_crops(self, centroids: Instances, fitted: Fitted, profile: Profile) -> Instances:
-        if not len(centroids.frame):
+    def _read_crops(self, found: Instances, fitted: Fitted, profile: Profile) -> Instances:
+        """The animals in crops around centroids, or of boxes, that the first stage found."""
+        if not len(found.frame):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
         with profile.during("preparation"):
-            centre = centroids.xy[:, 0] * fitted.ratio
-            windows, corner = crop(fitted.images, centroids.frame, centre, second.stage.preparation)
-            pictures = to_pictures(windows, second.stage.preparation)
-        found = second.found(pictures, CROPS_AT_ONCE, profile)
+            crops = cut(fitted, found.frame, found.xy, second.stage.preparation)
+            pictures = to_pictures(crops.images, second.stage.preparation)
+        arrays = second.found(pictures, CROPS_AT_ONCE, profile)
         with profile.during("grouping"):
-            context = Context(second.stage.peak_threshold, None, centroids.frame, centroids.score)
-            instances = second.grouping(found, context)
-            xy = unscaled(instances.xy, second.stage.preparation)
-            return replace(instances, xy=(xy + corner[instances.picture][:, None]) / fitted.ratio)
+            context = Context(second.stage.peak_threshold, None, found.frame, found.score)
+            instances = second.grouping(arrays, context)
+            xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
+            return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
 
-    def _poses(self, instances: Instances, block: Block) -> Poses:
-        seen = instances[block.status[instances.frame] == 0]  # a frame that cannot be read is all zeros
+    def _poses(self, seen: Instances, block: Block) -> Poses:
         return Poses(
             self.model.spec.skeleton,
             frame=block.frame[seen.frame],
@@ -158,6 +169,12 @@ class _Runner:
 def _in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:
     """Coordinates of pictures as pixels of the frame; divided in this order, as sleap-nn 0.3.5 does."""
     return replace(instances, xy=unscaled(instances.xy, stage.preparation) / fitted.ratio)
+
+
+def _boxes(found: Instances) -> dict[str, np.ndarray]:
+    """The columns of `BOX`: left, top and size, px of the frame, and score."""
+    sides = *found.xy[:, 0].T, *(found.xy[:, 1] - found.xy[:, 0]).T
+    return dict(zip(BOX, (*sides, found.score), strict=True))
 
 
 def _overflown(found: Arrays, threshold: float, pictures: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from ethopose.predict.pipeline import Behind, in_order, read_ahead
 from ethopose.predict.predictor import BlockPoses, Predictor
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Runs, select
-from ethopose.store import FrameTable, Manifest, ModelRecord, Result, read, start
+from ethopose.store import Extra, FrameTable, Manifest, ModelRecord, Result, plain_columns, read, start
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def predict_video(
     return result, tuple(files)
 
 
-Store = Callable[[FrameTable, Poses], None]
+Store = Callable[[FrameTable, Poses, Extra], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,9 @@ class Parts:
                 status = np.concatenate([found.status for found in founds])
                 log.debug("%s: storing frames %d to %d", self.video.path, frame[0], frame[-1])
                 time = self.video.time[frame]
-                self.store(FrameTable(frame, time, status, animals.astype(np.int32)), poses)
+                columns = self.predictor.columns
+                extra = {name: np.concatenate([found.extra[name] for found in founds]) for name in columns}
+                self.store(FrameTable(frame, time, status, animals.astype(np.int32)), poses, extra)
 
         return store
 
@@ -176,5 +178,6 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
         frames=select(runs, len(video)),
         part_frames=math.ceil(PART_FRAMES / batch) * batch,
         batch=batch,
+        columns=plain_columns(model.spec.skeleton) | predictor.columns,
         pixel_origin=model.spec.pixel_origin,
     )

@@ -14,7 +14,7 @@ from ethopose.media import Caution, Video
 from ethopose.run.making import Maker
 from ethopose.run.messages import Look, Make, Wrap, Wrapped
 from ethopose.run.plan import Recipe
-from ethopose.store import FrameTable, Manifest, PartRecord, check_held, store_part
+from ethopose.store import Extra, FrameTable, Manifest, PartRecord, check_held, store_part
 
 OPEN = 3  # videos kept open, to be looked at, made and made again
 MODELS = 2  # kept in memory
@@ -94,9 +94,9 @@ class Bench:
             raise VideoError("it has changed since the run began with it", where=video.path)
         maker.check(task.manifest)
 
-        def store(frames: FrameTable, poses: Poses) -> None:
+        def store(frames: FrameTable, poses: Poses, extra: Extra) -> None:
             check_held(task.result, task.token)
-            made(store_part(task.result, task.manifest, frames, poses))
+            made(store_part(task.result, task.manifest, frames, poses, extra))
 
         return maker.make(video, task.manifest, task.runs, store, count)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ethopose.core import InferenceError
 from ethopose.models.grouping import Arrays
+from ethopose.runtime import openvino_boxes
 from ethopose.runtime.cache import cached, code_digest
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import Maps, Shape, StageSource
@@ -151,6 +152,7 @@ def _save(
     with torch.no_grad(), _quiet():
         program = TorchFXPythonDecoder.from_exported_program(torch.export.export(module, example))
         front_end = FrontEndManager().load_by_framework("pytorch")
+        front_end.add_extension(openvino_boxes.extension())
         model = front_end.convert(front_end.load(program))
     model.reshape({index: list(tensor.shape) for index, tensor in enumerate(example)})
     for output, name in zip(model.outputs, names, strict=True):

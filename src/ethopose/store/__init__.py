@@ -2,8 +2,8 @@
 
 from ethopose.store.atomic import make_folder, replacing, replacing_path
 from ethopose.store.claims import check_held, is_claimed
-from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export
-from ethopose.store.parts import store_part
+from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
+from ethopose.store.parts import Extra, store_part
 from ethopose.store.result import SUFFIX, Part, Result, is_result, read
 from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable
 from ethopose.store.writer import Writer, start
@@ -13,6 +13,7 @@ __all__ = [
     "SKIPPED",
     "SUFFIX",
     "UNDECODABLE",
+    "Extra",
     "FrameTable",
     "Manifest",
     "ModelRecord",
@@ -25,6 +26,7 @@ __all__ = [
     "is_result",
     "make_folder",
     "note_export",
+    "plain_columns",
     "read",
     "replacing",
     "replacing_path",

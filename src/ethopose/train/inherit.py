@@ -35,7 +35,9 @@ BY_NAME = {
 
 
 def role(stage: Stage) -> str:
-    """What a stage is here: single, centroid, instance or bottom-up."""
+    """What a stage is here: single, centroid, instance or bottom-up; or box, which is not trained here."""
+    if stage.grouping.name == "boxes":
+        return "box"
     if stage.grouping.name == "one_per_peak":
         return "centroid"
     if stage.grouping.name in ("affinity", "class_map"):
@@ -50,11 +52,12 @@ def inherited(config: Config, donor: Model, facts: Facts) -> Config:
         SpecError: the donor is of another kind, or another network is asked for.
     """
     stages = dict(config.stages)
-    kind = config.kind or KINDS[role(donor.spec.stages[0])]
-    mine = [stage for stage in donor.spec.stages if KINDS[role(stage)] == kind]
+    known = [stage for stage in donor.spec.stages if role(stage) in KINDS]
+    kind = config.kind or KINDS[role(known[0])]
+    mine = [stage for stage in known if KINDS[role(stage)] == kind]
     if not mine:
         raise SpecError(
-            f"no {kind} model starts from {donor.spec.name}, which is {KINDS[role(donor.spec.stages[0])]}",
+            f"no {kind} model starts from {donor.spec.name}, which is {KINDS[role(known[0])]}",
             fix="leave out --kind, or --weights",
         )
     knows = any(stage.grouping.name in KNOWS_WHO for stage in mine)

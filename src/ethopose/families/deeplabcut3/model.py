@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
-from ethopose.families.deeplabcut3 import networks
+from ethopose.families.deeplabcut3 import detectors, networks
 from ethopose.families.deeplabcut3.facts import facts
 from ethopose.families.deeplabcut3.networks import Config, given
-from ethopose.families.deeplabcut3.places import CONFIG, Place, find, shuffle_of
+from ethopose.families.deeplabcut3.places import CONFIG, Place, find, last_detector, shuffle_of, uid
 from ethopose.families.deeplabcut3.project import choose, is_project
 from ethopose.families.files import file_digest, read_yaml
 from ethopose.families.model import Model
-from ethopose.models.spec import ModelSpec, Network, Preparation, Stage
+from ethopose.models.spec import Boxed, ModelSpec, Network, Preparation, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ def _model(place: Place, config: Config) -> Model:
     method = str(given(config, "method", "bu")).lower()
     heads: Config = config["model"]["heads"]
     names = [name for name in HEADS if heads.get(name)]
-    if method != "bu" or list(filter(heads.get, heads)) != names:
+    if method not in ("bu", "td") or list(filter(heads.get, heads)) != names:
         told = f"{METHODS.get(method, method)} models with heads {', '.join(heads)}"
         raise ModelError(f"{told} are not supported yet")
     part, stride = networks.backbone(config["model"]["backbone"])
@@ -74,41 +74,59 @@ def _model(place: Place, config: Config) -> Model:
         heads=tuple(networks.head(name, heads[name], stride) for name in names),
     )
     skeleton = _skeleton(config["metadata"])
-    stage = Stage(
-        preparation=_preparation(config["data"]),
+    last = Stage(
+        preparation=_preparation(config["data"], boxed=method == "td"),
         network=network,
         grouping=networks.grouping(heads, skeleton),
         peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,
     )
     project = facts(place, config)
+    snapshots = [last_detector(place.folder), place.snapshot] if method == "td" else [place.snapshot]
     spec = ModelSpec(
-        name=scorer(place, config),
+        name=scorer(place, config, *snapshots[:-1]),
         family="DeepLabCut 3",
         kind=f"{METHODS[method]} {config['net_type']}",
         skeleton=skeleton,
-        stages=(stage,),
+        stages=(_detector(config), last) if method == "td" else (last,),
         result_formats=RESULTS if project["multi_animal"] else RESULTS_OF_ONE,
         provenance={
             "net_type": config["net_type"],
             "snapshot": place.snapshot.name,
+            "detector_snapshot": snapshots[0].name if method == "td" else None,
             "deeplabcut": project,  # which its own files repeat
         },
     )
-    digest = spec.digest(file_digest(place.snapshot))
+    digest = spec.digest(*map(file_digest, snapshots))
 
     def weights(stage: int) -> dict[str, Tensor]:
-        from ethopose.families.deeplabcut3.weights import stage_weights  # imports torch
+        from ethopose.families.deeplabcut3 import weights as stored  # imports torch
 
-        return stage_weights(place.snapshot, part.name, names)
+        if stage < len(snapshots) - 1:
+            return stored.detector_weights(snapshots[stage])
+        return stored.stage_weights(place.snapshot, part.name, names)
 
     return Model(spec, digest, (place.folder,), weights)
 
 
-def scorer(place: Place, config: Config) -> str:
-    """The name that DeepLabCut gives to what this network says."""
+def _detector(config: Config) -> Stage:
+    """The first stage of a top-down model: boxes around as many animals as the project has."""
+    told: Config = given(config, "detector", {})
+    if not told.get("model"):
+        raise ModelError("the configuration has no detector, which a top-down model needs")
+    return Stage(
+        preparation=_preparation(given(told, "data", {})),
+        network=detectors.network(told["model"]),
+        grouping=detectors.grouping(told["model"], len(given(config["metadata"], "individuals", [None]))),
+        peak_threshold=detectors.threshold(told["model"]),
+    )
+
+
+def scorer(place: Place, config: Config, detector: Path | None = None) -> str:
+    """The name that DeepLabCut gives to what this network says, in what a detector found if there is one."""
     net = "".join(word.capitalize() for word in str(config["net_type"]).split("_"))
     task, shuffle = shuffle_of(place.folder, config)
-    return f"DLC_{net}_{task}{shuffle}_snapshot_{place.uid}"
+    found = "" if detector is None else f"detector_{uid(detector)}_"
+    return f"DLC_{net}_{task}{shuffle}_{found}snapshot_{place.uid}"
 
 
 def _skeleton(metadata: Config) -> Skeleton:
@@ -122,7 +140,7 @@ def _skeleton(metadata: Config) -> Skeleton:
     )
 
 
-def _preparation(data: Config) -> Preparation:
+def _preparation(data: Config, *, boxed: bool = False) -> Preparation:
     told: Config = given(data, "inference", {})
     if given(data, "colormode", "RGB") != "RGB":
         raise ModelError(f"data.colormode {data['colormode']} is not supported")
@@ -135,4 +153,10 @@ def _preparation(data: Config) -> Preparation:
     sides = {padding.get(f"pad_{side}_divisor") or 1 for side in ("height", "width")}
     if len(sides) > 1:
         raise ModelError("pictures are padded to different multiples in height and width")
-    return Preparation(color="rgb", pad_to=sides.pop(), pad_with="mirror")
+    shared = {"color": "rgb", "pad_to": sides.pop(), "pad_with": "mirror"}
+    if not boxed:
+        return Preparation.model_validate(shared)
+    crop: Config = given(told, "top_down_crop", {})
+    size = tuple(given(crop, side, 256) for side in ("height", "width"))
+    how = Boxed(margin=given(crop, "margin", 0), context=given(crop, "crop_with_context", True))
+    return Preparation.model_validate(shared | {"crop": size, "boxed": how})

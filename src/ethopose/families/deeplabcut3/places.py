@@ -27,8 +27,13 @@ class Place:
     @property
     def uid(self) -> str:
         """The number of its epoch as DeepLabCut writes it into names, such as `50` or `best-120`."""
-        match = SNAPSHOT.fullmatch(self.snapshot.name)
-        return f"{match['best'] or ''}{int(match['epoch'])}" if match else self.snapshot.stem
+        return uid(self.snapshot)
+
+
+def uid(snapshot: Path) -> str:
+    """The same of any snapshot, be it of a detector."""
+    match = SNAPSHOT.fullmatch(snapshot.name) or DETECTOR.fullmatch(snapshot.name)
+    return f"{match['best'] or ''}{int(match['epoch'])}" if match else snapshot.stem
 
 
 def find(path: Path) -> Place | None:
@@ -54,6 +59,21 @@ def last_snapshot(folder: Path) -> Path:
     if found := snapshots(folder, SNAPSHOT):
         return found[-1]
     raise ModelError("no snapshot-*.pt lies here: the weights are missing", where=folder)
+
+
+def last_detector(folder: Path) -> Path:
+    """The same of the detector's snapshots.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if found := snapshots(folder, DETECTOR):
+        return found[-1]
+    raise ModelError(
+        "no snapshot-detector-*.pt lies here: the detector, which finds the animals, is missing",
+        where=folder,
+        fix="copy it from the train folder that this one was copied from",
+    )
 
 
 def snapshots(folder: Path, pattern: re.Pattern[str]) -> list[Path]:

@@ -75,6 +75,23 @@ HEADS = (
     (r"\.final_conv\.", ".last."),
 )
 
+DETECTORS = (
+    (r"^model\.backbone\.", "backbone.encoder."),
+    (r"^model\.head\.", "heads.0.layers."),
+    (r"^model\.rpn\.head\.", "heads.0.rpn."),
+    (r"^model\.roi_heads\.box_head\.", "heads.0.look."),
+    (r"^model\.roi_heads\.box_predictor\.", "heads.0.last."),
+)
+
+
+def detector_weights(snapshot: Path) -> dict[str, Tensor]:
+    """Every weight of a detector's snapshot.
+
+    Raises:
+        ModelError: it holds none.
+    """
+    return {_substituted(name, DETECTORS): tensor for name, tensor in _state(snapshot).items()}
+
 
 def stage_weights(snapshot: Path, backbone: str, heads: Sequence[str]) -> dict[str, Tensor]:
     """Every weight of a snapshot; `heads` are their names there, in our order.
@@ -82,11 +99,16 @@ def stage_weights(snapshot: Path, backbone: str, heads: Sequence[str]) -> dict[s
     Raises:
         ModelError: it holds none.
     """
+    numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
+    renamed = BACKBONES[backbone], numbers
+    return {_renamed(name, *renamed): tensor for name, tensor in _state(snapshot).items()}
+
+
+def _state(snapshot: Path) -> dict[str, Tensor]:
     state = read_checkpoint(snapshot).get("model")
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError("no weights: the snapshot holds no model", where=snapshot)
-    numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
-    return {_renamed(name, BACKBONES[backbone], numbers): tensor for name, tensor in state.items()}
+    return state
 
 
 def _renamed(name: str, backbone: Sequence[tuple[str, str]], heads: Mapping[str, str]) -> str:

@@ -4,6 +4,8 @@ from ethopose.models.backbones.cspnext import CSPNeXt
 from ethopose.models.backbones.dlcrnet import DLCRNet
 from ethopose.models.backbones.hrnet import HRNet
 from ethopose.models.backbones.nano import Nano
+from ethopose.models.backbones.pyramid import Pyramid
+from ethopose.models.backbones.ssdlite import SSDLite
 from ethopose.models.backbones.timm import Timm
 from ethopose.models.backbones.unet import UNet
 from ethopose.models.registry import Registry
@@ -17,5 +19,7 @@ BACKBONES = Registry(
         "hrnet": HRNet,
         "cspnext": CSPNeXt,
         "dlcrnet": DLCRNet,
+        "ssdlite": SSDLite,
+        "pyramid": Pyramid,
     },
 )

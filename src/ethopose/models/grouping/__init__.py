@@ -2,6 +2,7 @@
 
 from ethopose.models.grouping.affinity import Affinity
 from ethopose.models.grouping.assembly import Assembly
+from ethopose.models.grouping.boxes import Boxes
 from ethopose.models.grouping.centres import ByCentre
 from ethopose.models.grouping.classes import ByClassMap, ByClassVector
 from ethopose.models.grouping.instances import Arrays, Context, Grouping, Instances, no_instances
@@ -17,6 +18,7 @@ GROUPINGS: Registry[Grouping] = Registry(
         "affinity": Affinity,
         "assembly": Assembly,
         "by_centre": ByCentre,
+        "boxes": Boxes,
         "class_map": ByClassMap,
         "class_vector": ByClassVector,
         "together": Together,

@@ -19,7 +19,8 @@ class Context:
     threshold: float  # peaks must be above it
     limit: int | None  # at most so many animals a frame
     frame: Int64[np.ndarray, "batch"]  # the frame that each picture of the batch shows
-    score: Float32[np.ndarray, "batch"] | None = None  # of the centroid that each crop was cut around
+    score: Float32[np.ndarray, "batch"] | None = None  # of the centroid or box that each crop was cut around
+    size: tuple[int, int] = (1, 1)  # (height, width) of the pictures, which shares of them are told in
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 #   probability (batch keypoint N class) or (batch class)
 #   nowhere (batch class)     the probability where nobody is
 #   unique_xy, unique_value   of keypoints that belong to no animal: as xy and value, with one peak each
+#   box (batch N 4)           left, top, right, bottom in shares of the prepared image; value (batch 1 N)
 #   centre (batch N)          how sure it is that an animal is there, of heads that find whole animals
 Found = dict[str, Tensor]
 Outputs = dict[str, Tensor]  # what a head's layers give, by name

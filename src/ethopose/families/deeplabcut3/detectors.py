@@ -1,0 +1,66 @@
+"""DeepLabCut's detectors as first stages. In its configurations null means absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ethopose.core import ModelError
+from ethopose.families.deeplabcut3.networks import Config, given
+from ethopose.models.spec import Network, Part
+
+SIZE = [320, 320]
+LOWEST = {"SSDLite": 0.001, "FasterRCNN": 0.01}  # scores that count; SSDLite's is torchvision's own
+RESNET = {"levels": [4, 8, 16, 32, 64], "sizes": [[32], [64], [128], [256], [512]]}
+MOBILENET = {"levels": [32, 32, 64], "sizes": [[32, 64, 128, 256, 512]] * 3, "min_score": 0.05}
+LARGE = {"shortest": 800, "longest": 1333, "multiple": 32}
+VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # options of the pyramid, and of the head
+    "fasterrcnn_resnet50_fpn": ({"body": "resnet50", **LARGE}, RESNET),
+    "fasterrcnn_resnet50_fpn_v2": (
+        {"body": "resnet50", "norm": "batch", "even": True, **LARGE},
+        {**RESNET, "depth": 2, "convolutions": 4},
+    ),
+    "fasterrcnn_mobilenet_v3_large_fpn": ({"body": "mobilenet_v3_large", **LARGE}, MOBILENET),
+    "fasterrcnn_mobilenet_v3_large_320_fpn": (
+        {"body": "mobilenet_v3_large", **LARGE, "shortest": 320, "longest": 640},
+        {**MOBILENET, "proposals": 150},
+    ),
+}
+
+
+def network(config: Config) -> Network:
+    """The network of a detector.
+
+    Raises:
+        ModelError: it is none that is known.
+    """
+    if _kind(config) == "SSDLite":
+        backbone = Part(name="ssdlite", options={"size": SIZE})
+        return Network(in_channels=3, backbone=backbone, heads=(Part(name="anchored_boxes"),))
+    variant = given(config, "variant", "fasterrcnn_mobilenet_v3_large_fpn")
+    if variant not in VARIANTS:
+        fix = f"ethopose runs {', '.join(VARIANTS)}"
+        raise ModelError(f"the detector {variant} is not supported", fix=fix)
+    pyramid, head = VARIANTS[variant]
+    heads = (Part(name="proposed_boxes", options=head),)
+    return Network(in_channels=3, backbone=Part(name="pyramid", options=pyramid), heads=heads)
+
+
+def grouping(config: Config, animals: int) -> Part:
+    """What chooses among its boxes."""
+    if _kind(config) == "SSDLite":
+        return Part(name="boxes", options={"overlap": 0.55, "animals": min(animals, 300)})
+    # torchvision takes 0.01 px of the enlarged picture, whose sides are 800 to 1333
+    return Part(name="boxes", options={"overlap": 0.5, "animals": min(animals, 100), "smallest": 1e-5})
+
+
+def threshold(config: Config) -> float:
+    """The score that boxes must be above."""
+    kind = _kind(config)
+    return LOWEST[kind] if kind == "SSDLite" else float(given(config, "box_score_thresh", LOWEST[kind]))
+
+
+def _kind(config: Config) -> str:
+    kind = str(config.get("type"))
+    if kind not in LOWEST:
+        raise ModelError(f"the detector {kind} is not supported", fix=f"ethopose runs {', '.join(LOWEST)}")
+    return kind
