@@ -53,7 +53,9 @@ def write(folder: Path) -> None:
     torch.manual_seed(3)
     state = build(deeplabcut3.read([folder]).spec.stages[0]).state_dict()
     metadata = {"epoch": 7, "metrics": {}, "losses": {}}
-    torch.save({"model": {_theirs(name): tensor for name, tensor in state.items()}, "metadata": metadata}, snapshot)
+    torch.save(
+        {"model": {_theirs(name): tensor for name, tensor in state.items()}, "metadata": metadata}, snapshot
+    )
 
 
 def _theirs(name: str) -> str:

@@ -135,7 +135,8 @@ def test_losses_fall_when_a_head_is_trained(head):
         optimiser.step()
         seen.append(loss.item())
         each.append({name: value.item() for name, value in losses.items()})
-    assert seen[-1] == min(seen) < 0.98 * seen[0]
+    assert seen[-1] < 1.001 * min(seen)
+    assert seen[-1] < 0.98 * seen[0]
     assert all(each[-1][name] < each[0][name] for name in head.outputs)
 
 

@@ -214,7 +214,9 @@ def test_maps_without_a_peak_give_nobody(compiled_once, kind, runtime, content):
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS.keys() - PLATEAUS if not re.search("single|vector", kind)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS.keys() - PLATEAUS if not re.search("single|vector", kind)]
+)
 def test_a_map_that_is_bright_throughout_has_no_local_peak(compiled_once, kind, runtime):
     maps = maps_by_chance(KINDS[kind], 0)
     maps[0][:] = 0.7

@@ -42,17 +42,20 @@ def crop_boxes(
     crops = np.empty((len(boxes), height, width, images.shape[-1]), np.uint8)
     corner, scale = np.empty((2, len(boxes), 2), np.float32)
     for number, (source, box) in enumerate(zip(frame, boxes, strict=True)):
-        low, high = _window(box, images.shape[1:3], how)
-        cut = _cut(images[source], low, high)
+        low, high, filling = _window(box, images.shape[1:3], how)
+        cut = _cut(images[source], low, high, filling)
         resized = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
         crops[number] = resized.reshape(height, width, -1)
-        corner[number] = low
-        scale[number] = (high - low) / (width, height)
+        corner[number] = low - filling
+        scale[number] = np.array(cut.shape[1::-1]) / (width, height)
     return Crops(crops, corner, scale)
 
 
-def _window(box: np.ndarray, size: tuple[int, int], how: BoxCrop) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of what is cut out, which may lie outside; x before y."""
+def _window(
+    box: np.ndarray, size: tuple[int, int], how: BoxCrop
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Corners of what is cut out, which may lie outside, and how much is filled in on both sides; x before
+    y."""
     ratio = how.size[1] / how.size[0]
     wide, tall = np.maximum(box[2:] + 2 * how.margin, 1e-9)
     if how.context:
@@ -62,17 +65,16 @@ def _window(box: np.ndarray, size: tuple[int, int], how: BoxCrop) -> tuple[np.nd
     low, high = np.rint(centre - half).astype(int), np.rint(centre + half).astype(int)
     high = np.maximum(high, low + 1)  # a box without extent
     wide, tall = np.maximum(np.minimum(high, size[::-1]) - np.maximum(low, 0), 0)
+    lacking = np.zeros(2)
     if not how.context and wide and tall:
-        lacking = np.array((tall - wide / ratio, wide - tall * ratio))
-        more = np.where(lacking > 0, lacking.astype(int) // 2, 0)
-        low, high = low - more, high + more
-    return low, high
+        lacking = np.maximum((tall - wide / ratio, wide - tall * ratio), 0)
+    return low, high, lacking.astype(int) // 2
 
 
-def _cut(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """What lies between two corners, zero outside the image."""
-    cut = np.zeros((*(high - low)[::-1], image.shape[-1]), np.uint8)
+def _cut(image: np.ndarray, low: np.ndarray, high: np.ndarray, filling: np.ndarray) -> np.ndarray:
+    """What lies between two corners; zeros outside the image, and where it is filled."""
+    cut = np.zeros((*(high - low + 2 * filling)[::-1], image.shape[-1]), np.uint8)
     first, last = (np.clip(corner, 0, image.shape[1::-1]) for corner in (low, high))
-    into, end = first - low, last - low
+    into, end = first - low + filling, last - low + filling
     cut[into[1] : end[1], into[0] : end[0]] = image[first[1] : last[1], first[0] : last[0]]
     return cut
