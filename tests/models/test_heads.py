@@ -51,6 +51,18 @@ EVERY = {
         },
     ),
     "centre_offsets": ("centre_offsets", {"keypoints": 3, "animals": 2, "map_width": 4, "width": 2}),
+    "token_map": (
+        "token_map",
+        {
+            "keypoints": 3,
+            "source": 4,
+            "cells": (16, 24),
+            "map_cells": (16, 24),
+            "width": 16,
+            "depth": 2,
+            "lookers": 2,
+        },
+    ),
     "attended_simcc": ("attended_simcc", {"keypoints": 3, "size": SIZE, "width": 16, "keys": 8}),
     "class_map": ("class_map", {"classes": 2}),
     "class_vector": ("class_vector", {"classes": 2, "layers": 2}),
@@ -84,6 +96,8 @@ def ideal(targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         made[name] = made[name].clamp(min=1e-30).log()
     if "fields" in made and "maps" in made:
         made["maps"] = 30 * (2 * made["maps"] - 1)
+    if "log_odds" in made:
+        made["log_odds"] = 30 * (2 * made["log_odds"] - 1)
     if "visible" in made:
         made["visible"] = 30 * (2 * made["visible"] - 1)
     return made

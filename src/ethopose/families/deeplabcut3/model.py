@@ -66,7 +66,7 @@ def _model(place: Place, config: Config) -> Model:
     network = Network(
         in_channels=3,
         backbone=part,
-        heads=tuple(networks.head(heads[name], stride) for name in names),
+        heads=tuple(networks.head(heads[name], stride, config["model"].get("neck")) for name in names),
     )
     stage = Stage(
         preparation=_preparation(config["data"]),
@@ -87,7 +87,7 @@ def _model(place: Place, config: Config) -> Model:
     def weights(stage: int) -> dict[str, Tensor]:
         from ethopose.families.deeplabcut3.weights import stage_weights  # imports torch
 
-        return stage_weights(place.snapshot, part.name, names)
+        return stage_weights(place.snapshot, part, names)
 
     return Model(spec, digest, (place.folder,), weights)
 
