@@ -11,8 +11,8 @@ from ethopose.families.deeplabcut3.weights import stage_weights
 from ethopose.families.files import read_yaml
 from ethopose.models.boxes import BoxCrop, crop_boxes
 from ethopose.models.build import DecodeGraph, build_trained
-from ethopose.models.conditions import Conditioning, Conditions, condition_crops, rescored
-from ethopose.models.spec import Network, Part, Preparation, Stage
+from ethopose.models.conditions import Conditions, condition_crops, rescored
+from ethopose.models.spec import Conditioning, Network, Part, Preparation, Stage
 
 CONDITIONED = ("ctd_prenet_rtmpose_s", "ctd_prenet_hrnet_w32", "ctd_coam_w32")
 
@@ -58,8 +58,8 @@ def test_a_network_in_the_light_of_conditions_says_what_the_peer_said(name, net)
     told = outputs["img0/model_cond_kpts"][:, 0]
     xy = told[..., :2] * outputs["img0/scales"][:, None] + outputs["img0/offsets"][:, None]
     conditions = Conditions(np.zeros(len(told), np.int64), xy, told[..., 2])
-    how = Conditioning(BoxCrop((256, 256), context=False), margin=20, bounds=(256, 256))
-    conditions, crops, pictures = condition_crops(image_of(recorded), conditions, how)
+    how = Conditioning(margin=20, bounds=(256, 256))
+    conditions, crops, pictures = condition_crops(image_of(recorded), conditions, (256, 256), how)
     np.testing.assert_array_equal(crops.corner, outputs["img0/offsets"])
     given = answers(recorded, pictures)
     assert_as_recorded(given, outputs)

@@ -11,6 +11,7 @@ import numpy as np
 from ethopose.core import MemoryFullError, Poses
 from ethopose.families import Model
 from ethopose.media import Block
+from ethopose.models.conditions import condition_crops, conditions_of, rescored
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.preparation import Fitted, Images, crop, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
@@ -67,6 +68,8 @@ class Predictor:
         if not len(centroids.frame):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
+        if second.stage.preparation.conditions is not None:
+            return self._read_conditions(centroids, fitted, profile)
         with profile.during("preparation"):
             centre = centroids.xy[:, 0] * fitted.ratio
             windows, corner = crop(fitted.images, centroids.frame, centre, second.stage.preparation)
@@ -77,6 +80,24 @@ class Predictor:
             instances = second.grouping(found, context)
             xy = unscaled(instances.xy, second.stage.preparation)
             return replace(instances, xy=(xy + corner[instances.picture][:, None]) / fitted.ratio)
+
+    def _read_conditions(self, told: Instances, fitted: Fitted, profile: Profile) -> Instances:
+        second = self._stages[1]
+        how, size = second.stage.preparation.conditions, second.stage.preparation.crop
+        assert how is not None
+        assert size is not None
+        with profile.during("preparation"):
+            conditions, crops, pictures = condition_crops(fitted.images, conditions_of(told), size, how)
+        if not len(pictures):
+            return no_instances(len(self.model.spec.skeleton.keypoints))
+        found = second.found(pictures, CROPS_AT_ONCE, profile)
+        with profile.during("grouping"):
+            context = Context(second.stage.peak_threshold, None, conditions.frame)
+            instances = second.grouping(found, context)
+            row = instances.picture
+            xy = instances.xy * crops.scale[row, None] + crops.corner[row, None]
+            confidence = rescored(instances.confidence, conditions[row])
+            return replace(instances, xy=xy, confidence=confidence, score=confidence.sum(1))
 
     def _poses(self, instances: Instances, block: Block) -> Poses:
         seen = instances[block.status[instances.frame] == 0]  # a frame that cannot be read is all zeros

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
-from ethopose.families.deeplabcut3 import networks
+from ethopose.families.deeplabcut3 import conditions, networks
 from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import CONFIG, Place, find, shuffle_of
 from ethopose.families.files import file_digest, read_yaml
@@ -33,14 +33,26 @@ def recognises(path: Path) -> bool:
 
 
 def read(paths: Sequence[Path]) -> Model:
-    """The model that a path means.
+    """The model that a path means; or a conditional one and the one that its conditions come from.
 
     Raises:
         ModelError: weights are missing, or the configuration asks for what is not known.
+        UsageError: two that form no pair.
     """
-    if len(paths) != 1:
-        raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
-    place = find(paths[0])
+    models = sorted(map(_read, paths), key=conditions.is_conditional)
+    if len(models) > 1:
+        if not conditions.is_conditional(models[1]):
+            raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
+        return conditions.paired(models[0], models[1])
+    if conditions.is_conditional(models[0]):
+        folder = models[0].paths[0]
+        other = conditions.named(folder, read_yaml(folder / CONFIG))
+        return models[0] if other is None else conditions.paired(_read(other), models[0])
+    return models[0]
+
+
+def _read(path: Path) -> Model:
+    place = find(path)
     assert place is not None
     config = read_yaml(place.folder / CONFIG)
     try:
@@ -59,7 +71,7 @@ def _model(place: Place, config: Config) -> Model:
     method = str(given(config, "method", "bu")).lower()
     heads: Config = config["model"]["heads"]
     names = [name for name in ("bodypart",) if heads.get(name)]
-    if method != "bu" or list(filter(heads.get, heads)) != names:
+    if method == "td" or list(filter(heads.get, heads)) != names:
         told = f"{METHODS.get(method, method)} models with heads {', '.join(heads)}"
         raise ModelError(f"{told} are not supported yet")
     part, stride = networks.backbone(config["model"]["backbone"])
@@ -68,8 +80,9 @@ def _model(place: Place, config: Config) -> Model:
         backbone=part,
         heads=tuple(networks.head(heads[name], stride, config["model"].get("neck")) for name in names),
     )
+    preparation = _preparation(config["data"])
     stage = Stage(
-        preparation=_preparation(config["data"]),
+        preparation=conditions.prepared(preparation, config) if method == "ctd" else preparation,
         network=network,
         grouping=networks.grouping(heads["bodypart"]),
         peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,

@@ -81,7 +81,7 @@ def _cspnext(config: Config) -> tuple[Part, int]:
 
 def _prenet(config: Config) -> tuple[Part, int]:
     inner, stride = backbone(config["backbone"])
-    keypoints, spot, _ = _conditions(config)
+    keypoints, spot = _conditions(config)
     options = {"conditions": keypoints, "inner": inner.name, "options": inner.options, "spot": spot}
     return Part(name="conditioned", options=options), stride
 
@@ -90,10 +90,10 @@ def _coam(config: Config) -> tuple[Part, int]:
     odd = ("selfatt_coam_modules", "interpolate_branches", "increased_channel_count")
     if any(config.get(name) for name in odd):
         raise ModelError("this layout of CoAM is not supported")
-    keypoints, spot, size = _conditions(config)
+    keypoints, spot = _conditions(config)
     options = {
         "conditions": keypoints,
-        "size": size,
+        "size": given(config, "img_size", [256, 256]),
         "model": given(config, "base_model_name", "hrnet_w32"),
         "attended": given(config, "coam_modules", [2]),
         "spot": spot,
@@ -103,16 +103,15 @@ def _coam(config: Config) -> tuple[Part, int]:
     return Part(name="conditioned_hrnet", options=options), 4
 
 
-def _conditions(config: Config) -> tuple[int, int, list[int]]:
-    """Keypoints, the size of a spot, and (height, width) of the pictures that conditions lie in."""
+def _conditions(config: Config) -> tuple[int, int]:
+    """Keypoints, and the size of a spot."""
     encoder: Config = config["kpt_encoder"]
     if encoder.get("type") != "StackedKeypointEncoder":
         raise ModelError(f"conditions by {encoder.get('type')} are not supported")
     spots = set(given(encoder, "kernel_size", [15, 15]))
     if len(spots) > 1:
         raise ModelError(f"conditions blurred by {encoder['kernel_size']} are not supported")
-    size = given(encoder, "img_size", given(config, "img_size", [256, 256]))
-    return int(encoder["num_joints"]), spots.pop(), list(size)
+    return int(encoder["num_joints"]), spots.pop()
 
 
 def _heatmap(config: Config, source: int) -> Part:
