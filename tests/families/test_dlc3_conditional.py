@@ -86,7 +86,7 @@ def test_a_missing_model_of_conditions_is_one_clear_line(project, named, why):
 
 def test_a_model_that_names_nobody_takes_the_one_that_is_given(project):
     (project / CONDITIONAL / "pytorch_config.yaml").write_text(yaml.safe_dump(conditional_config()))
-    with pytest.raises(UsageError, match="needs to be told where the animals are(.|\n)*conditions model"):
+    with pytest.raises(UsageError, match=r"needs to be told where the animals are(.|\n)*conditions model"):
         load(project / CONDITIONAL)
     either, other = ((project / CONDITIONS, project / CONDITIONAL)[::step] for step in (1, -1))
     assert load(either).spec == load(other).spec

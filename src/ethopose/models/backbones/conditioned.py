@@ -78,10 +78,10 @@ class Spots(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8
-        distance = torch.arange(size, dtype=torch.float64) - size // 2
-        shape = torch.exp(-distance.square() / (2 * sigma**2))
-        self.register_buffer("shape", (shape / shape.sum()).float(), persistent=False)
+        import cv2
+
+        shape = torch.from_numpy(cv2.getGaussianKernel(size, 0)).flatten().float()
+        self.register_buffer("shape", shape, persistent=False)
 
     def forward(self, pixels: Map) -> Map:
         """Of the same shape; nothing where nothing is."""
