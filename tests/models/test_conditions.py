@@ -83,7 +83,7 @@ def test_poses_that_are_unsure_or_without_extent_are_no_conditions():
     np.testing.assert_array_equal(pictures[..., :3], crops.images)
     assert crops.corner[0].tolist() == [5, 6]
     np.testing.assert_allclose(crops.scale[0], [10 / 32, 8 / 24])
-    # at x (10 - 5) * 32 / 10, y (10 - 6) * 24 / 8 of the crop; with a third in single precision, y is below 12
+    # at x (10 - 5) * 32 / 10, y (10 - 6) * 24 / 8 of the crop; by a third in single precision, y is below 12
     assert np.argwhere(pictures[0, ..., 3:]).tolist() == [[11, 15, 0]]
 
 

@@ -60,11 +60,11 @@ def condition_crops(
 def boxes_around(
     conditions: Conditions, size: tuple[int, ...], margin: int
 ) -> Float64[np.ndarray, "condition 4"]:
-    """Boxes (left, top, width, height) around keypoints of any confidence, within a frame of `size` (height,
-    width); all zeros where there are none."""
-    known = (conditions.confidence > 0)[..., None]
-    low = np.where(known & ~np.isnan(conditions.xy), conditions.xy, np.inf).min(1, initial=np.inf)
-    high = np.where(known & ~np.isnan(conditions.xy), conditions.xy, -np.inf).max(1, initial=-np.inf)
+    """Boxes (left, top, width, height) around keypoints, within a frame of `size` (height, width); all zeros
+    where there are none. Left out are those whose confidence is 0 or less."""
+    known = ~(conditions.confidence <= 0)[..., None] & ~np.isnan(conditions.xy)
+    low = np.where(known, conditions.xy, np.inf).min(1, initial=np.inf)
+    high = np.where(known, conditions.xy, -np.inf).max(1, initial=-np.inf)
     corners = np.concatenate((low - margin, high + margin), 1).astype(np.float64)
     corners[np.isinf(corners)] = 0
     corners = np.clip(corners, 0, (*size[::-1], *size[::-1]))
