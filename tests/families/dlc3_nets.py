@@ -33,7 +33,7 @@ def make_net(data: Path, name: str, folder: Path) -> Recorded:
     source, train = data / "dlc3/nets" / name, folder / name / "train"
     train.mkdir(parents=True)
     shutil.copy(source / "pytorch_config.yaml", train)
-    synth = _script(data / "synth_weights.py")
+    synth = script(data / "synth_weights.py")
     manifest = synth.read_manifest(source / "manifest.json.gz")
     state = synth.to_torch(synth.synth_state(manifest, int(manifest["seed"])))
     torch.save(
@@ -45,7 +45,8 @@ def make_net(data: Path, name: str, folder: Path) -> Recorded:
     return Recorded(train, tuple(data / "dlc3/images" / each for each in names), outputs)
 
 
-def _script(path: Path) -> ModuleType:
+def script(path: Path) -> ModuleType:
+    """A script of the recordings, as a module."""
     module = ModuleType(path.stem)
     exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
     return module

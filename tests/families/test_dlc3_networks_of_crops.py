@@ -1,11 +1,16 @@
 """DeepLabCut 3's networks of crops with conditions, and AnimalTokenPose, say what the peer said."""
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from dlc3_nets import Recorded, make_net
+from dlc3_pairs import FRAMES, make_pair, write_weights
 
+import ethopose
 from ethopose.families.deeplabcut3 import networks
 from ethopose.families.deeplabcut3.weights import stage_weights
 from ethopose.families.files import read_yaml
@@ -75,3 +80,21 @@ def test_tokens_say_of_crops_what_the_peer_said(net):
     boxes = recorded.outputs["img0/bboxes"]
     crops = crop_boxes(image_of(recorded), np.zeros(len(boxes), np.int64), boxes, BoxCrop((256, 256)))
     assert_as_recorded(answers(recorded, crops.images), recorded.outputs)
+
+
+@pytest.mark.slow
+def test_two_networks_find_in_a_video_what_the_peer_found(shared_data, network_cache, tmp_path):
+    with np.load(Path(__file__).parent / "golden/dlc3_conditional.npz") as stored:
+        wanted, weights = stored["poses"][:, 0], json.loads(str(stored["weights"]))
+    _, train = make_pair(shared_data, tmp_path / "project")
+    shapes = {
+        name: torch.empty(shape, dtype=getattr(torch, kind[6:])) for name, (shape, kind) in weights.items()
+    }
+    write_weights(shared_data, train, shapes)
+    video = next((tmp_path / "project").glob("videos/*.mp4"))
+    result = ethopose.predict(video, train, out=tmp_path / "x.ethopose", device="cpu", format="none")
+    assert len(result.frames) == 150
+    np.testing.assert_array_equal(result.frame[:FRAMES], np.arange(FRAMES))
+    distance = np.linalg.norm(result.xy[:FRAMES] - wanted[..., :2], axis=-1)
+    assert (distance < 0.1).mean() >= 0.99
+    assert (np.abs(result.confidence[:FRAMES] - wanted[..., 2]) < 1e-2).mean() >= 0.99
