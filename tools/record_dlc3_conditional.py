@@ -32,12 +32,13 @@ import dlc3_pairs as pairs  # noqa: E402  it stands beside the tests
 
 def main(data: Path) -> None:
     torch.set_num_threads(2)
+    synth = pairs.script(data / "synth_weights.py")
     with TemporaryDirectory() as temporary:
         project = Path(temporary) / "project"
         first, second = pairs.make_pair(data, project)
         config = PoseConfig.from_yaml(second / "pytorch_config.yaml")
-        shapes = PoseModel.build(config["model"]).state_dict()
-        pairs.write_weights(data, second, shapes)
+        manifest = synth.manifest_of(PoseModel.build(config["model"]).state_dict())
+        pairs.write_weights(data, second, manifest)
         told = ConditionsModelConfig(
             config_path=first / "pytorch_config.yaml", snapshot_path=max(first.glob("snapshot-best*.pt"))
         )
@@ -45,12 +46,11 @@ def main(data: Path) -> None:
             config, second / "snapshot-001.pt", batch_size=1, device="cpu", cond_provider=told
         )
         found = runner.inference(frames(next(project.glob("videos/*.mp4"))))
-    names = {name: [list(tensor.shape), str(tensor.dtype)] for name, tensor in shapes.items()}
     np.savez_compressed(
         FOLDER / "golden/dlc3_conditional.npz",
         poses=np.stack([frame["bodyparts"] for frame in found]).astype(np.float32),
         boxes=np.stack([frame["bboxes"] for frame in found]),
-        weights=np.array(json.dumps(names)),
+        manifest=np.array(json.dumps(manifest)),
     )
 
 

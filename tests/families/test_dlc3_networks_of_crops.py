@@ -85,12 +85,9 @@ def test_tokens_say_of_crops_what_the_peer_said(net):
 @pytest.mark.slow
 def test_two_networks_find_in_a_video_what_the_peer_found(shared_data, network_cache, tmp_path):
     with np.load(Path(__file__).parent / "golden/dlc3_conditional.npz") as stored:
-        wanted, weights = stored["poses"][:, 0], json.loads(str(stored["weights"]))
+        wanted, manifest = stored["poses"][:, 0], json.loads(str(stored["manifest"]))
     _, train = make_pair(shared_data, tmp_path / "project")
-    shapes = {
-        name: torch.empty(shape, dtype=getattr(torch, kind[6:])) for name, (shape, kind) in weights.items()
-    }
-    write_weights(shared_data, train, shapes)
+    write_weights(shared_data, train, manifest)
     video = next((tmp_path / "project").glob("videos/*.mp4"))
     result = ethopose.predict(video, train, out=tmp_path / "x.ethopose", device="cpu", format="none")
     assert len(result.frames) == 150
