@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
@@ -38,6 +37,8 @@ def crop_boxes(
     how: BoxCrop,
 ) -> Crops:
     """Crops around boxes (left, top, width, height) of frames, zero outside them."""
+    import cv2  # only where there are boxes: it is heavy
+
     height, width = how.size
     crops = np.empty((len(boxes), height, width, images.shape[-1]), np.uint8)
     corner, scale = np.empty((2, len(boxes), 2), np.float32)
