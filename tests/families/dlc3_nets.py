@@ -52,13 +52,14 @@ def make_net(data: Path, name: str, folder: Path) -> Recorded:
 
 
 def _write_snapshot(data: Path, stored: Path, snapshot: Path) -> None:
-    synth = _script(data / "synth_weights.py")
+    synth = script(data / "synth_weights.py")
     manifest = synth.read_manifest(stored)
     state = synth.to_torch(synth.synth_state(manifest, int(manifest["seed"])))
     torch.save({"model": state, "metadata": {"epoch": 1, "metrics": {}, "losses": {}}}, snapshot)
 
 
-def _script(path: Path) -> ModuleType:
+def script(path: Path) -> ModuleType:
+    """A script of the recordings, as a module."""
     module = ModuleType(path.stem)
     exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
     return module

@@ -21,6 +21,8 @@ OPTIONS = {
     "dlcrnet": {"model": "resnet50", "output_stride": 16},
     "ssdlite": {},
     "pyramid": {"body": "mobilenet_v3_large"},
+    "conditioned": {"conditions": 2, "inner": "cspnext", "options": {"width": 0.125, "depth": 0.1}},
+    "conditioned_hrnet": {"conditions": 2, "size": (32, 64), "model": "hrnet_w18_small"},
 }
 SIZES = [(32, 48), (33, 50)]
 # options that mean the same in every head: ethopose.models.heads.head
@@ -33,18 +35,25 @@ def backbone(request):
     return BACKBONES.build(request.param, **OPTIONS[request.param], in_channels=1)
 
 
+def picture(backbone, *size: int) -> torch.Tensor:
+    """Two by chance, with conditions where they are read, of the one size that some are made for."""
+    channels = backbone.in_channels + getattr(backbone, "conditions", 0)
+    return torch.rand(2, channels, *getattr(backbone, "size", size))
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_features_lie_at_the_strides_that_a_backbone_names(backbone, size):
+    seen = picture(backbone, *size)
     with torch.no_grad():
-        features = backbone(torch.rand(2, 1, *size))
+        features = backbone(seen)
     assert set(features) == set(backbone.channels)
     for stride, map_ in features.items():
-        assert map_.shape == (2, backbone.channels[stride], *(-(-side // stride) for side in size))
+        assert map_.shape == (2, backbone.channels[stride], *(-(-side // stride) for side in seen.shape[2:]))
 
 
 def test_a_gradient_reaches_every_parameter_of_a_backbone(backbone):
     backbone.zero_grad()
-    features = backbone(torch.rand(2, 1, 32, 48))
+    features = backbone(picture(backbone, 32, 48))
     sum(map_.square().sum() for map_ in features.values()).backward()
     unreached = [name for name, weight in backbone.named_parameters() if weight.grad is None]
     assert unreached == []
@@ -55,7 +64,7 @@ def test_a_gradient_reaches_every_parameter_of_a_backbone(backbone):
 def test_a_backbone_reads_gray_and_colour(name, channels):
     built = BACKBONES.build(name, **OPTIONS[name], in_channels=channels)
     assert built.in_channels == channels
-    built(torch.rand(2, channels, 32, 32))
+    built(picture(built, 32, 32))
 
 
 @pytest.mark.parametrize("norm", ["batch", "group"])

@@ -51,6 +51,18 @@ EVERY = {
         },
     ),
     "centre_offsets": ("centre_offsets", {"keypoints": 3, "animals": 2, "map_width": 4, "width": 2}),
+    "token_map": (
+        "token_map",
+        {
+            "keypoints": 3,
+            "source": 4,
+            "cells": (16, 24),
+            "map_cells": (16, 24),
+            "width": 16,
+            "depth": 2,
+            "lookers": 2,
+        },
+    ),
     "attended_simcc": ("attended_simcc", {"keypoints": 3, "size": SIZE, "width": 16, "keys": 8}),
     "unique_map": ("unique_map", {"keypoints": 3, "source": 4, "maps": {"channels": [3], **TWICE}}),
     "identity_map": ("identity_map", {"classes": 2, "source": 4, "maps": {"channels": [2], **TWICE}}),
@@ -90,7 +102,7 @@ def ideal(targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         made[name] = made[name].clamp(min=1e-30).log()
     if "fields" in made and "maps" in made:
         made["maps"] = 30 * (2 * made["maps"] - 1)
-    for name in {"visible", "individuals"} & made.keys():
+    for name in {"visible", "individuals", "log_odds"} & made.keys():
         made[name] = 30 * (2 * made[name] - 1)
     return made
 

@@ -45,11 +45,13 @@ def load(
     found = next(iter(families.values())).read(paths)
     if alone:
         return found
-    if found.spec.stages[0].preparation.crop:
+    preparation = found.spec.stages[0].preparation
+    if preparation.crop:
+        other = "centroid" if preparation.conditions is None else "conditions"
         raise UsageError(
             f"a {found.spec.kind} model reads crops and needs to be told where the animals are",
             where=paths[0],
-            fix=f"give its centroid model as well: -m CENTROID -m {paths[0].name}",
+            fix=f"give its {other} model as well: -m {other.upper()} -m {paths[0].name}",
         )
     _load_code(found, trusted=trust_code)
     return found

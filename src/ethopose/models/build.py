@@ -46,10 +46,18 @@ class NetworkGraph(nn.Module):
 
     def outputs(self, image: Float[Tensor, "batch channel height width"]) -> list[Outputs]:
         """Each head's outputs by name, of pictures from 0 to 1."""
-        features = self.backbone(_as_channels(image, self.in_channels))
+        features = self.backbone(self._as_read(image))
         if self.neck is not None:
             features = self.neck(features)
         return [head(features) for head in self.heads]
+
+    def _as_read(self, image: Tensor) -> Tensor:
+        """In the network's colours; conditions, which come last, are as they were painted."""
+        conditions = getattr(self.backbone, "conditions", 0)
+        if not conditions:
+            return _as_channels(image, self.in_channels)
+        picture, told = torch.split(image, [image.shape[1] - conditions, conditions], 1)
+        return torch.cat([_as_channels(picture, self.in_channels), told], 1)
 
 
 class DecodeGraph(nn.Module):

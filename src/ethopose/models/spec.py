@@ -45,6 +45,20 @@ class Boxed(Frozen):
     """The shorter side grows until the box has the crop's shape; if not, zeros fill what lacks."""
 
 
+class Conditioning(Frozen):
+    """How poses that a first stage found become crops that a second reads in their light
+    (`ethopose.models.conditions`)."""
+
+    margin: int = 25
+    """px around a pose's keypoints, that make its box."""
+    grown: int = 0
+    """px that are added to the box when it is cut out."""
+    context: bool = False
+    """The box's shorter side grows until it has the crop's shape; if not, zeros fill what lacks."""
+    bounds: tuple[int, int]
+    """(height, width) of a crop, px: keypoints outside are not told."""
+
+
 class Preparation(Frozen):
     """From a frame to the picture that the network sees; each step works on uint8.
 
@@ -59,6 +73,8 @@ class Preparation(Frozen):
     """(height, width) of the window cut around each centroid from the fitted frame."""
     boxed: Boxed | None = None
     """What lies in each box is cut out instead, and brought to the size of the crop."""
+    conditions: Conditioning | None = None
+    """The crop is cut around each pose instead, brought to its size, and the pose painted beside it."""
     scale: float = 1.0
     exact: bool = False
     """Whether coordinates follow the pixels: scaling is by just `scale` and keeps the picture's edges in

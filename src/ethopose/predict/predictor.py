@@ -13,6 +13,7 @@ from ethopose.core import MemoryFullError, Poses
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.boxes import cut
+from ethopose.models.conditions import condition_crops, conditions_of, rescored
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
@@ -80,6 +81,8 @@ class Predictor:
         if not len(found.frame):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
+        if second.stage.preparation.conditions is not None:
+            return self._read_conditions(found, fitted, profile)
         with profile.during("preparation"):
             crops = cut(fitted, found.frame, found.xy, second.stage.preparation)
             pictures = to_pictures(crops.images, second.stage.preparation)
@@ -89,6 +92,24 @@ class Predictor:
             instances = second.grouping(arrays, context)
             xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
             return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
+
+    def _read_conditions(self, told: Instances, fitted: Fitted, profile: Profile) -> Instances:
+        second = self._stages[1]
+        how, size = second.stage.preparation.conditions, second.stage.preparation.crop
+        assert how is not None
+        assert size is not None
+        with profile.during("preparation"):
+            conditions, crops, pictures = condition_crops(fitted.images, conditions_of(told), size, how)
+        if not len(pictures):
+            return no_instances(len(self.model.spec.skeleton.keypoints))
+        found = second.found(pictures, CROPS_AT_ONCE, profile)
+        with profile.during("grouping"):
+            context = Context(second.stage.peak_threshold, None, conditions.frame)
+            instances = second.grouping(found, context)
+            row = instances.picture
+            xy = instances.xy * crops.scale[row, None] + crops.corner[row, None]
+            confidence = rescored(instances.confidence, conditions[row])
+            return replace(instances, xy=xy, confidence=confidence, score=confidence.sum(1))
 
     def _poses(self, seen: Instances, block: Block) -> Poses:
         return Poses(

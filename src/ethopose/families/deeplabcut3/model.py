@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
-from ethopose.families.deeplabcut3 import detectors, networks
+from ethopose.families.deeplabcut3 import conditions, detectors, networks
 from ethopose.families.deeplabcut3.facts import facts
 from ethopose.families.deeplabcut3.networks import Config, given
-from ethopose.families.deeplabcut3.places import CONFIG, Place, find, last_detector, shuffle_of, uid
+from ethopose.families.deeplabcut3.places import CONFIG, DETECTOR, Place, find, last_detector, shuffle_of, uid
 from ethopose.families.deeplabcut3.project import choose, is_project
 from ethopose.families.files import file_digest, read_yaml
 from ethopose.families.model import Model
@@ -38,18 +38,43 @@ def recognises(path: Path) -> bool:
 
 
 def read(paths: Sequence[Path]) -> Model:
-    """The model that a path means.
+    """The model that a path means; or a conditional one and the one that its conditions come from.
 
     Raises:
         ModelError: weights are missing, or the configuration asks for what is not known.
+        UsageError: two that form no pair.
     """
-    if len(paths) != 1:
-        raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
-    place = find(choose(paths[0])[0] if is_project(paths[0]) else paths[0])
+    found = [path for path in paths if DETECTOR.fullmatch(path.name)]
+    if found:
+        return _with_detector(paths, *found)
+    models = sorted(map(_read, paths), key=conditions.is_conditional)
+    if len(models) > 1:
+        if not conditions.is_conditional(models[1]):
+            raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
+        return conditions.paired(models[0], models[1])
+    if conditions.is_conditional(models[0]):
+        folder = models[0].paths[0]
+        other = conditions.named(folder, read_yaml(folder / CONFIG))
+        return models[0] if other is None else conditions.paired(_read(other), models[0])
+    return models[0]
+
+
+def _with_detector(paths: Sequence[Path], *found: Path) -> Model:
+    """A snapshot and the one of the detector that it is to be run with."""
+    rest = [path for path in paths if path not in found]
+    if len(rest) != 1:
+        raise UsageError(
+            "a detector's snapshot alone is no model", fix="name the network's as well: -m SNAPSHOT"
+        )
+    return _read(rest[0], found[0])
+
+
+def _read(path: Path, detector: Path | None = None) -> Model:
+    place = find(choose(path)[0] if is_project(path) else path)
     assert place is not None
     config = read_yaml(place.folder / CONFIG)
     try:
-        return _model(place, config)
+        return _model(place, config, detector)
     except ModelError as error:
         raise ModelError(error.what, where=error.where or place.folder / CONFIG, fix=error.fix) from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, DataError) as error:
@@ -60,28 +85,32 @@ def read(paths: Sequence[Path]) -> Model:
         raise ModelError(what, where=place.folder / CONFIG) from error
 
 
-def _model(place: Place, config: Config) -> Model:
+def _model(place: Place, config: Config, detector: Path | None) -> Model:
     method = str(given(config, "method", "bu")).lower()
     heads: Config = config["model"]["heads"]
     names = [name for name in HEADS if heads.get(name)]
-    if method not in ("bu", "td") or list(filter(heads.get, heads)) != names:
+    if method not in METHODS or list(filter(heads.get, heads)) != names:
         told = f"{METHODS.get(method, method)} models with heads {', '.join(heads)}"
         raise ModelError(f"{told} are not supported yet")
     part, stride = networks.backbone(config["model"]["backbone"])
     network = Network(
         in_channels=3,
         backbone=part,
-        heads=tuple(networks.head(name, heads[name], stride) for name in names),
+        heads=tuple(networks.head(name, heads[name], stride, config["model"].get("neck")) for name in names),
     )
     skeleton = _skeleton(config["metadata"])
     last = Stage(
-        preparation=_preparation(config["data"], boxed=method == "td"),
+        preparation=_preparation_of(method, config),
         network=network,
         grouping=networks.grouping(heads, skeleton),
         peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,
     )
     project = facts(place, config)
-    snapshots = [last_detector(place.folder), place.snapshot] if method == "td" else [place.snapshot]
+    if detector and method != "td":
+        raise UsageError(f"a {METHODS[method]} model has no detector", where=detector, fix="leave it out")
+    snapshots = [place.snapshot]
+    if method == "td":
+        snapshots.insert(0, detector or last_detector(place.folder))
     spec = ModelSpec(
         name=scorer(place, config, *snapshots[:-1]),
         family="DeepLabCut 3",
@@ -103,9 +132,14 @@ def _model(place: Place, config: Config) -> Model:
 
         if stage < len(snapshots) - 1:
             return stored.detector_weights(snapshots[stage])
-        return stored.stage_weights(place.snapshot, part.name, names)
+        return stored.stage_weights(place.snapshot, part, names)
 
     return Model(spec, digest, (place.folder,), weights)
+
+
+def _preparation_of(method: str, config: Config) -> Preparation:
+    plain = _preparation(config["data"], boxed=method == "td")
+    return conditions.prepared(plain, config) if method == "ctd" else plain
 
 
 def _detector(config: Config) -> Stage:

@@ -29,13 +29,17 @@ def backbone(config: Config) -> tuple[Part, int]:
     return found
 
 
-def head(name: str, config: Config, source: int) -> Part:
-    """The part that a head of this name is, which reads features of a stride.
+def head(name: str, config: Config, source: int, neck: Config | None = None) -> Part:
+    """The part that a head of this name is, which reads features of a stride; with the neck that is of its
+    own.
 
     Raises:
         ModelError: it is none that is known.
     """
-    part: Part = _known(HEADS, config, "head")(config, source)
+    make = _known(HEADS, config, "head")
+    if neck and make is not _tokens:
+        raise ModelError(f"the neck {neck.get('type')} under {config['type']} is not supported")
+    part: Part = make({**config, "neck": neck} if neck else config, source)
     if name == "bodypart":
         return part
     if part.name != "located_map":
@@ -85,6 +89,41 @@ def _cspnext(config: Config) -> tuple[Part, int]:
         "depth": given(config, "deepen_factor", 0.67),
     }
     return Part(name="cspnext", options=options), 32
+
+
+def _prenet(config: Config) -> tuple[Part, int]:
+    inner, stride = backbone(config["backbone"])
+    keypoints, spot = _conditions(config)
+    options = {"conditions": keypoints, "inner": inner.name, "options": inner.options, "spot": spot}
+    return Part(name="conditioned", options=options), stride
+
+
+def _coam(config: Config) -> tuple[Part, int]:
+    odd = ("selfatt_coam_modules", "interpolate_branches", "increased_channel_count")
+    if any(config.get(name) for name in odd):
+        raise ModelError("this layout of CoAM is not supported")
+    keypoints, spot = _conditions(config)
+    options = {
+        "conditions": keypoints,
+        "size": given(config, "img_size", [256, 256]),
+        "model": given(config, "base_model_name", "hrnet_w32"),
+        "attended": given(config, "coam_modules", [2]),
+        "spot": spot,
+        "lookers": given(config, "att_heads", 1),
+        "by_channel": given(config, "channel_att_only", False),
+    }
+    return Part(name="conditioned_hrnet", options=options), 4
+
+
+def _conditions(config: Config) -> tuple[int, int]:
+    """Keypoints, and the size of a spot."""
+    encoder: Config = config["kpt_encoder"]
+    if encoder.get("type") != "StackedKeypointEncoder":
+        raise ModelError(f"conditions by {encoder.get('type')} are not supported")
+    spots = set(given(encoder, "kernel_size", [15, 15]))
+    if len(spots) > 1:
+        raise ModelError(f"conditions blurred by {encoder['kernel_size']} are not supported")
+    return int(encoder["num_joints"]), spots.pop()
 
 
 def _heatmap(config: Config, source: int) -> Part:
@@ -180,6 +219,36 @@ def _growth(config: Config) -> dict[str, Any]:
     }
 
 
+def _tokens(config: Config, source: int) -> Part:
+    neck: Config = given(config, "neck", {})
+    if neck.get("type") != "Transformer":
+        raise ModelError(f"TransformerHead without its neck: there is {neck.get('type', 'none')}")
+    predictor: Config = given(config, "predictor", {})
+    if given(predictor, "location_refinement", True):
+        raise ModelError("TransformerHead makes no offsets, and its predictor wants them")
+    times = given(config, "head_stride", 1)
+    words = {"sine-full": "repeated", "sine": "once", "learnable": "learned"}
+    between = config["hidden_heatmap_dim"]
+    options = {
+        "keypoints": neck["num_keypoints"],
+        "source": source,
+        "cells": neck["feature_size"],
+        "map_cells": config["heatmap_size"],
+        "times": times if times > 0 else -1 / times,
+        "patch": neck["patch_size"],
+        "width": neck["dim"],
+        "depth": neck["depth"],
+        "lookers": neck["heads"],
+        "hidden": given(neck, "mlp_dim", 3),
+        "between": between if config["apply_multi"] and config["dim"] * 3 <= between * 0.5 else None,
+        "position": words[given(neck, "pos_embedding_type", "sine-full")],
+        "sigmoid": given(predictor, "apply_sigmoid", True),
+        "clip": given(predictor, "clip_scores", False),
+        "reach": given(given(config, "target_generator", {}), "pos_dist_thresh", 17),
+    }
+    return Part(name="token_map", options=options)
+
+
 def _dekr(config: Config, source: int) -> Part:
     predictor: Config = given(config, "predictor", {})
     maps, offsets = config["heatmap_config"], config["offset_config"]
@@ -231,5 +300,18 @@ def _simcc(config: Config, source: int) -> Part:
     return Part(name="attended_simcc", options=options)
 
 
-BACKBONES = {"ResNet": _resnet, "DLCRNet": _dlcrnet, "HRNet": _hrnet, "CSPNeXt": _cspnext}
-HEADS = {"HeatmapHead": _heatmap, "DLCRNetHead": _staged, "DEKRHead": _dekr, "RTMCCHead": _simcc}
+BACKBONES = {
+    "ResNet": _resnet,
+    "DLCRNet": _dlcrnet,
+    "HRNet": _hrnet,
+    "CSPNeXt": _cspnext,
+    "CondPreNet": _prenet,
+    "HRNetCoAM": _coam,
+}
+HEADS = {
+    "HeatmapHead": _heatmap,
+    "DLCRNetHead": _staged,
+    "DEKRHead": _dekr,
+    "RTMCCHead": _simcc,
+    "TransformerHead": _tokens,
+}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ethopose.core import ModelError
 from ethopose.families.checkpoint import read_checkpoint
+from ethopose.models.spec import Part
 
 # DeepLabCut's names and ours, by backbone; each is looked for once in a name.
 BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -38,7 +39,26 @@ BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
         (r"\.conv\.", ".0."),
         (r"\.norm\.", ".1."),
     ),
+    "conditioned": (
+        (r"^backbone\.rgb_preNet\.", "backbone.of_picture."),
+        (r"^backbone\.cond_preNet\.", "backbone.of_conditions."),
+    ),
+    "conditioned_hrnet": (
+        (r"^backbone\.model\.", "backbone.encoder."),
+        (r"^backbone\.coam_stages\.0\.att_layers\.", "backbone.looks.1."),
+        (r"^backbone\.coam_stages\.1\.att_layers\.", "backbone.looks.2."),
+        (r"^backbone\.coam_stages\.2\.att_layers\.", "backbone.looks.3."),
+        (r"\.position_attention_module\.", ".cells."),
+        (r"\.channel_attention_module\.", ".channels."),
+        (r"\.cnn\.", ".of_branch."),
+        (r"\.cnn_cond\.", ".of_conditions."),
+        (r"\.pa\.fc_q\.", ".query."),
+        (r"\.pa\.fc_k\.", ".key."),
+        (r"\.pa\.fc_v\.", ".value."),
+        (r"\.pa\.fc_o\.", ".join."),
+    ),
 }
+WITHIN = "backbone.backbone."  # one within another: DeepLabCut's CondPreNet
 HEADS = (
     (r"\.heatmap_head\.transition_heatmap\.", ".maps_in."),
     (r"\.heatmap_head\.head_heatmap\.0\.", ".maps_blocks."),
@@ -69,10 +89,26 @@ HEADS = (
     (r"\.gau\.beta$", ".attention.shift"),
     (r"\.gau\.o\.", ".attention.last."),
     (r"\.gau\.res_scale\.scale$", ".attention.passing"),
+    (r"^(heads\.\d+)\.mlp_head\.", r"\1.maps."),
     (r"\.hm_ref_layers\.", ".refine_maps."),
     (r"\.paf_ref_layers\.", ".refine_fields."),
     (r"\.deconv_layers\.", ".grow."),
     (r"\.final_conv\.", ".last."),
+)
+# of the part that AnimalTokenPose calls its neck: here it is of the head of animals
+NECK = (
+    (r"^neck\.keypoint_token$", "token"),
+    (r"^neck\.pos_embedding$", "place"),
+    (r"^neck\.patch_to_embedding\.", "embed."),
+    (r"^neck\.transformer1\.layers\.", "rounds.0.layers."),
+    (r"^neck\.transformer2\.layers\.", "rounds.1.layers."),
+    (r"^neck\.transformer3\.layers\.", "rounds.2.layers."),
+    (r"\.0\.fn\.norm\.", ".look_norm."),
+    (r"\.0\.fn\.fn\.to_qkv\.", ".project."),
+    (r"\.0\.fn\.fn\.to_out\.0\.", ".join."),
+    (r"\.1\.fn\.norm\.", ".change_norm."),
+    (r"\.1\.fn\.fn\.net\.0\.", ".change.0."),
+    (r"\.1\.fn\.fn\.net\.3\.", ".change.2."),
 )
 
 DETECTORS = (
@@ -93,15 +129,14 @@ def detector_weights(snapshot: Path) -> dict[str, Tensor]:
     return {_substituted(name, DETECTORS): tensor for name, tensor in _state(snapshot).items()}
 
 
-def stage_weights(snapshot: Path, backbone: str, heads: Sequence[str]) -> dict[str, Tensor]:
+def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[str, Tensor]:
     """Every weight of a snapshot; `heads` are their names there, in our order.
 
     Raises:
         ModelError: it holds none.
     """
     numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
-    renamed = BACKBONES[backbone], numbers
-    return {_renamed(name, *renamed): tensor for name, tensor in _state(snapshot).items()}
+    return {_renamed(name, backbone, numbers): tensor for name, tensor in _state(snapshot).items()}
 
 
 def _state(snapshot: Path) -> dict[str, Tensor]:
@@ -111,9 +146,14 @@ def _state(snapshot: Path) -> dict[str, Tensor]:
     return state
 
 
-def _renamed(name: str, backbone: Sequence[tuple[str, str]], heads: Mapping[str, str]) -> str:
+def _renamed(name: str, backbone: Part, heads: Mapping[str, str]) -> str:
+    if name.startswith(WITHIN) and "inner" in backbone.options:
+        inner = _substituted(name.removeprefix("backbone."), BACKBONES[backbone.options["inner"]])
+        return "backbone.inner." + inner.removeprefix("backbone.")
     if name.startswith("backbone."):
-        return _substituted(name, backbone)
+        return _substituted(name, BACKBONES[backbone.name])
+    if name.startswith("neck."):
+        return "heads.0." + _substituted(name, NECK)
     for theirs, ours in heads.items():
         if name.startswith(theirs):
             return _substituted(ours + name.removeprefix(theirs), HEADS)

@@ -1,5 +1,7 @@
 """The backbones that a spec can name. A backbone is an image in, features by stride out."""
 
+from ethopose.models.backbones.conditioned import Conditioned
+from ethopose.models.backbones.conditioned_hrnet import ConditionedHRNet
 from ethopose.models.backbones.cspnext import CSPNeXt
 from ethopose.models.backbones.dlcrnet import DLCRNet
 from ethopose.models.backbones.hrnet import HRNet
@@ -21,5 +23,7 @@ BACKBONES = Registry(
         "dlcrnet": DLCRNet,
         "ssdlite": SSDLite,
         "pyramid": Pyramid,
+        "conditioned": Conditioned,
+        "conditioned_hrnet": ConditionedHRNet,
     },
 )

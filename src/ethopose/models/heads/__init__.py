@@ -17,6 +17,7 @@ from ethopose.models.heads.probability_map import ProbabilityMap
 from ethopose.models.heads.proposed_boxes import ProposedBoxes
 from ethopose.models.heads.simcc import SimCC
 from ethopose.models.heads.staged_fields import StagedFields
+from ethopose.models.heads.token_map import TokenMap
 from ethopose.models.heads.unique_map import UniqueMap
 from ethopose.models.registry import Registry
 
@@ -26,6 +27,7 @@ HEADS = Registry(
         "probability_map": ProbabilityMap,
         "simcc": SimCC,
         "attended_simcc": AttendedSimCC,
+        "token_map": TokenMap,
         "confidence_map": ConfidenceMap,
         "located_map": LocatedMap,
         "part_affinity": PartAffinity,

@@ -1,0 +1,112 @@
+"""Conditional top-down models: a network that reads crops in the light of what another one found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ethopose.core import ModelError, UsageError
+from ethopose.families.deeplabcut3.networks import Config, given
+from ethopose.families.deeplabcut3.places import CONFIG, SHUFFLE, SNAPSHOT, snapshots
+from ethopose.families.model import Model
+from ethopose.models.spec import Conditioning, Preparation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BOTH = "name both: -m CONDITIONS -m {}"
+
+
+def prepared(plain: Preparation, config: Config) -> Preparation:
+    """How poses of the other model become crops."""
+    data: Config = config["data"]
+    crop: Config = given(given(data, "inference", {}), "top_down_crop", {})
+    size = given(crop, "height", 256), given(crop, "width", 256)
+    encoder: Config = config["model"]["backbone"]["kpt_encoder"]
+    bounds = given(encoder, "img_size", given(config["model"]["backbone"], "img_size", [256, 256]))
+    conditions = Conditioning(
+        margin=given(data, "bbox_margin", 25),
+        grown=given(crop, "margin", 0),
+        context=given(crop, "crop_with_context", False),
+        bounds=(bounds[0], bounds[1]),
+    )
+    return plain.model_copy(update={"crop": size, "conditions": conditions})
+
+
+def is_conditional(model: Model) -> bool:
+    """Whether a model needs the poses of another."""
+    return model.spec.stages[0].preparation.conditions is not None
+
+
+def paired(first: Model, second: Model) -> Model:
+    """The conditional model `second` with `first`, which finds what it is told.
+
+    Raises:
+        UsageError: they are not of the same animals, or `first` is no model of whole frames.
+    """
+    told, wanted = first.spec.skeleton, second.spec.skeleton
+    if len(first.spec.stages) > 1 or is_conditional(first):
+        what = f"no pair: conditions come from a bottom-up model, not from one that is {first.spec.kind}"
+        raise UsageError(what, where=first.paths[0])
+    if told.keypoints != wanted.keypoints:
+        what = f"no pair: keypoints {', '.join(told.keypoints)} and {', '.join(wanted.keypoints)}"
+        raise UsageError(what, where=f"{first.paths[0]}, {second.paths[0]}")
+    provenance = {**second.spec.provenance, "conditions": first.spec.name}
+    stages = first.spec.stages + second.spec.stages
+    spec = second.spec.model_copy(update={"stages": stages, "provenance": provenance})
+
+    def weights(stage: int) -> dict[str, Tensor]:
+        return (first, second)[stage].weights(0)
+
+    return Model(spec, spec.digest(first.digest, second.digest), second.paths + first.paths, weights)
+
+
+def named(folder: Path, config: Config) -> Path | None:
+    """The snapshot that the configuration in a `train` folder names for conditions; None where it names no
+    model: a file of poses is for DeepLabCut's evaluation alone.
+
+    Raises:
+        ModelError: it is missing.
+    """
+    told = given(given(config, "inference", {}), "conditions", {})
+    if not isinstance(told, dict):
+        return None
+    if told.get("snapshot_path"):
+        return _stored(folder, str(told["snapshot_path"]))
+    return _sibling(folder, told) if told.get("shuffle") is not None else None
+
+
+def _stored(folder: Path, stored: str) -> Path:
+    """The snapshot at a path, or where it lies in this project if all of it was moved."""
+    parts = Path(stored.replace("\\", "/")).parts
+    places = [Path(stored), *(above / "/".join(parts[-5:]) for above in folder.parents)]
+    for place in places:
+        if place.is_file() and (place.parent / CONFIG).is_file():
+            return place
+    raise _missing(folder, stored)
+
+
+def _sibling(folder: Path, told: Config) -> Path:
+    """A snapshot of another shuffle of the same project and training set; the best or last unless told."""
+    match = SHUFFLE.fullmatch(folder.parent.name)
+    wanted = f"-trainset{match['percent']}shuffle{told['shuffle']}" if match else "no project's folder"
+    train = next(iter(sorted(folder.parent.parent.glob(f"*{wanted}/train"))), None)
+    if train is None or not (train / CONFIG).is_file():
+        raise _missing(folder, f"shuffle {told['shuffle']}")
+    if name := told.get("snapshot"):
+        if not (train / str(name)).is_file():
+            raise _missing(folder, str(train / str(name)))
+        return train / str(name)
+    found = snapshots(train, SNAPSHOT)
+    index = int(given(told, "snapshot_index", -1))
+    if not -len(found) <= index < len(found):
+        raise _missing(folder, f"snapshot {index} of {len(found)} in {train}")
+    return found[index]
+
+
+def _missing(folder: Path, what: str) -> ModelError:
+    return ModelError(
+        f"the model that conditions come from is missing: {what}",
+        where=folder / CONFIG,
+        fix=BOTH.format(folder.parent.name if folder.name == "train" else folder.name),
+    )

@@ -1,0 +1,103 @@
+"""Conditional models of DeepLabCut 3: the other model is found where it is named, or given."""
+
+import copy
+from pathlib import Path
+
+import dlc_folders
+import pytest
+import torch
+import yaml
+
+from ethopose.core import ModelError, UsageError
+from ethopose.families import load
+
+PROJECT = "dlc-models-pytorch/iteration-0"
+CONDITIONS, CONDITIONAL = (f"{PROJECT}/miceJan1-trainset95shuffle{number}/train" for number in (1, 2))
+
+
+def conditional_config(**conditions: object) -> dict:
+    """Of a network of crops of 64 x 64 px, which names where its conditions come from."""
+    config = copy.deepcopy(dlc_folders.CONFIG)
+    config |= {"net_type": "ctd_prenet_resnet_10", "method": "CTD", "inference": {"conditions": conditions}}
+    config["data"]["inference"]["top_down_crop"] = {"width": 64, "height": 64}
+    config["model"]["backbone"] = {
+        "type": "CondPreNet",
+        "backbone": config["model"]["backbone"],
+        "kpt_encoder": {"type": "StackedKeypointEncoder", "num_joints": 2, "kernel_size": [15, 15]},
+        "img_size": [64, 64],
+    }
+    return config
+
+
+def write_conditional(folder: Path, **conditions: object) -> None:
+    folder.mkdir(parents=True)
+    (folder / "pytorch_config.yaml").write_text(yaml.safe_dump(conditional_config(**conditions)))
+    torch.save({"model": {}}, folder / "snapshot-007.pt")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Two shuffles: a model of whole frames, and one that is told what the first found."""
+    dlc_folders.write(tmp_path / CONDITIONS)
+    write_conditional(tmp_path / CONDITIONAL, shuffle=1)
+    return tmp_path
+
+
+def test_conditions_come_from_the_shuffle_that_is_named(project):
+    model = load(project / CONDITIONAL)
+    first, second = model.spec.stages
+    assert first == load(project / CONDITIONS).spec.stages[0]
+    assert second.preparation.crop == second.preparation.conditions.bounds == (64, 64)
+    assert second.preparation.conditions.margin == 25
+    assert model.spec.name == "DLC_CtdPrenetResnet10_miceJan1shuffle2_snapshot_7"
+    assert model.weights(0).keys() == load(project / CONDITIONS).weights(0).keys()
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"shuffle": 1, "snapshot": "snapshot-007.pt"},
+        {"shuffle": 1, "snapshot_index": 0},
+        {"config_path": f"/gone/{CONDITIONS}/x.yaml", "snapshot_path": f"/gone/{CONDITIONS}/snapshot-007.pt"},
+    ],
+)
+def test_conditions_may_be_named_in_any_of_the_peer_s_ways_in_a_project_that_was_moved(project, named):
+    (project / CONDITIONAL / "pytorch_config.yaml").write_text(yaml.safe_dump(conditional_config(**named)))
+    assert load(project / CONDITIONAL).spec.stages[0] == load(project / CONDITIONS).spec.stages[0]
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ({"shuffle": 3}, "conditions come from is missing: shuffle 3"),
+        ({"shuffle": 1, "snapshot": "snapshot-9.pt"}, r"missing: .*snapshot-9\.pt"),
+        ({"shuffle": 1, "snapshot_index": 1}, "missing: snapshot 1 of 1"),
+        (
+            {"config_path": "/gone/x.yaml", "snapshot_path": "/gone/snapshot-1.pt"},
+            "missing: /gone/snapshot-1",
+        ),
+    ],
+)
+def test_a_missing_model_of_conditions_is_one_clear_line(project, named, why):
+    (project / CONDITIONAL / "pytorch_config.yaml").write_text(yaml.safe_dump(conditional_config(**named)))
+    with pytest.raises(ModelError, match=why):
+        load(project / CONDITIONAL)
+
+
+def test_a_model_that_names_nobody_takes_the_one_that_is_given(project):
+    (project / CONDITIONAL / "pytorch_config.yaml").write_text(yaml.safe_dump(conditional_config()))
+    with pytest.raises(UsageError, match=r"needs to be told where the animals are(.|\n)*conditions model"):
+        load(project / CONDITIONAL)
+    either, other = ((project / CONDITIONS, project / CONDITIONAL)[::step] for step in (1, -1))
+    assert load(either).spec == load(other).spec
+    with pytest.raises(UsageError, match="no pair"):
+        load([project / CONDITIONS, project / CONDITIONS])
+    with pytest.raises(UsageError, match="not from one that is conditional"):
+        load([project / CONDITIONAL, project / CONDITIONAL])
+
+
+def test_models_of_other_keypoints_are_no_pair(project):
+    config = project / CONDITIONS / "pytorch_config.yaml"
+    config.write_text(config.read_text().replace("tail", "ear"))
+    with pytest.raises(UsageError, match=r"keypoints nose, ear and nose, tail"):
+        load(project / CONDITIONAL)
