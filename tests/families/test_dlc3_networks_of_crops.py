@@ -31,7 +31,7 @@ def answers(recorded: Recorded, pictures: np.ndarray) -> dict[str, np.ndarray]:
     """What the network of a folder makes of pictures: its heads' outputs in order, xy and value."""
     model = read_yaml(recorded.folder / "pytorch_config.yaml")["model"]
     part, stride = networks.backbone(model["backbone"])
-    head = networks.head(model["heads"]["bodypart"], stride, model["neck"])
+    head = networks.head("bodypart", model["heads"]["bodypart"], stride, model["neck"])
     network = Network(in_channels=3, backbone=part, heads=(head,))
     stage = Stage(preparation=Preparation(), network=network, grouping=Part(name="one_each"))
     snapshot = recorded.folder / "snapshot-001.pt"

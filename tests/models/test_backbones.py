@@ -38,7 +38,7 @@ def backbone(request):
 def picture(backbone, *size: int) -> torch.Tensor:
     """Two by chance, with conditions where they are read, of the one size that some are made for."""
     channels = backbone.in_channels + getattr(backbone, "conditions", 0)
-    return torch.rand(2, channels, *getattr(backbone, "size", size))
+    return torch.rand(2, channels, *(getattr(backbone, "size", None) or size))
 
 
 @pytest.mark.parametrize("size", SIZES)
