@@ -102,7 +102,9 @@ def test_after_its_limit_a_long_video_is_left_where_it_is_and_goes_on(clips, run
     report = run_all(path, opener=bad_videos.slow, limit=1.5)
     (video,) = report.videos.values()
     assert report.exit_code == ExitCode.STOPPED
-    assert (video.state, video.error) == ("predicting", None)
+    assert (video.state, video.error) == ("stopped", None)
+    assert read_status(report.folder).videos[video.name].state == "stopped"
+    assert ("to go on", "start the same line again") in report.lines()
     assert 0 < video.frames < 400
     (video,) = run_all(path, opener=bad_videos.plain).videos.values()
     assert (video.state, video.frames) == ("done", 400)

@@ -88,3 +88,11 @@ def test_the_command_line_lists_them_and_counts(videos, ethopose_says, tiny):
     assert not list(videos.glob("*.run"))
     said = ethopose_says("run", videos, "-m", tiny(), "--device", "cpu", "--check", "--json")
     assert [finding["fatal"] for finding in json.loads(said.out)] == [True]
+
+
+def test_a_result_of_another_model_is_told(videos, run_all, tiny, tmp_path):
+    run_all(videos / "a.mp4", folder=tmp_path / "x.run")
+    other = tiny(seed=5)
+    assert "made with another model" in told(check(videos / "a.mp4", other, **SETTINGS))["a.mp4"]
+    assert told(check(videos / "a.mp4", other, overwrite=True, **SETTINGS)) == {}
+    assert told(check(videos / "a.mp4", tiny(), **SETTINGS)) == {}

@@ -4,9 +4,11 @@ import json
 import re
 import shutil
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import bad_videos
 import pytest
@@ -264,13 +266,49 @@ def test_a_script_holds_what_a_job_needs():
     for word in ("--array=1-10", "--gres=gpu:1", "--mem=64G", "--time=08:00:00", "--mail-user=me@lab.org"):
         assert f"#SBATCH {word}\n" in text
     assert re.search(r"^module load x$", text, re.MULTILINE)
-    assert "srun ethopose run 'nights/*.mp4' -m mice --claim\n" in text
+    assert "srun --cpus-per-task=4 ethopose run 'nights/*.mp4' -m mice --claim\n" in text
     text = sbatch_script(["train", "labels", "-o", "mice"], Job(gpus=4))
-    assert "srun ethopose train labels -o mice --resume --devices 4\n" in text
+    assert "srun --cpus-per-task=4 ethopose train labels -o mice --resume --devices 4\n" in text
     assert "#SBATCH --ntasks-per-node=4\n" in text
     with pytest.raises(UsageError, match="one training in 3 jobs"):
         sbatch_script(["train", "labels"], Job(jobs=3))
     with pytest.raises(UsageError, match="leave out --overwrite"):
         sbatch_script(["run", "nights", "-m", "mice", "--overwrite"], Job())
+    with pytest.raises(UsageError, match="--time tonight is nothing that SLURM knows"):
+        sbatch_script(["run", "nights", "-m", "mice"], Job(time="tonight"))
+    with pytest.raises(UsageError, match="--mem lots is nothing that SLURM knows"):
+        sbatch_script(["run", "nights", "-m", "mice"], Job(memory="lots"))
     with pytest.raises(UsageError, match="a script is for run or train"):
         sbatch_script(["predict", "x.mp4"], Job())
+
+
+def test_what_is_wrong_in_a_line_is_told_before_it_is_queued(ethopose_says):
+    said = ethopose_says("sbatch", "--", "run", "nights", "-m", "mice", "--no-such")
+    assert said.code == 2
+    assert "--no-such" in said.err
+    assert not said.out
+    assert ethopose_says("sbatch", "--", "run", "nights", "-m", "mice").code == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"limit": "1m"}, "limit is '1m'"),
+        ({"attempts": "two"}, "attempts is 'two'"),
+        ({"run": "x.run"}, "no option is named 'run'.*folder"),
+        ({"format": "foo"}, "no format is named 'foo'"),
+        ({"cluster": "foo"}, "no cluster is called 'foo'"),
+    ],
+)
+def test_what_makes_no_sense_is_told_before_anything_is_written(videos, run_all, settings, why):
+    before = sorted(videos.rglob("*"))
+    with pytest.raises(UsageError, match=why):
+        run_all(videos, **settings)
+    assert sorted(videos.rglob("*")) == before
+
+
+def test_a_worker_goes_on_telling_that_it_lives_while_torch_is_imported(monkeypatch):
+    from ethopose.run import worker
+
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert worker._gpu_memory() == 0

@@ -176,6 +176,7 @@ def retry(context: typer.Context, folder: Run) -> int:
 
 
 def sbatch(
+    context: typer.Context,
     words: Annotated[
         list[str], Argument(help="After two dashes: a line of run or train.", show_default=False)
     ],
@@ -194,8 +195,17 @@ def sbatch(
     """
     from ethopose.run.sbatch import Job, sbatch_script
 
+    _check_line(context, words)
     typer.echo(sbatch_script(words, Job(jobs, gpus, cpus, memory, limit, partition, mail, setup)), nl=False)
     return 0
+
+
+def _check_line(context: typer.Context, words: Sequence[str]) -> None:
+    """What is wrong in the line is told now, and not by a job in the night."""
+    root = context.find_root()
+    command = root.command.get_command(root, words[0])  # type: ignore[attr-defined]  # it is a group
+    if command is not None:
+        command.make_context(words[0], list(words[1:]), parent=root)
 
 
 def _tell_findings(screen: Screen, found: Sequence[Finding]) -> int:

@@ -22,6 +22,7 @@ from ethopose.core import VideoError
 logger = logging.getLogger(__name__)
 
 TRANSCODE = "write it anew: ffmpeg -i IN -c:v libx264 -crf 17 -pix_fmt yuv420p OUT.mp4"
+LONGEST = 100_000_000  # frames that a head is believed, a month at 40 a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def _index(rows: list[tuple[Any, ...]], stream: av.VideoStream) -> PacketIndex:
     step = 1 / (float(stream.average_rate or 25) * unit)
     stamp, counted = _stamps(pts, dts, step)
     stamp, missing = _undelivered(stream, stamp, dts, pos, step)
+    missing = np.append(missing, _cut_off(stream, np.append(stamp, missing), step))
     seek = np.minimum(stamp, np.where(_known(dts), dts, stamp).astype(np.int64))
     stamp = np.append(stamp, missing)
     shown = np.append(~discard, np.ones(len(missing), bool))
@@ -165,6 +167,27 @@ def _undelivered(
     free = np.setdiff1d(announced - announced.min(initial=0) + stamp.min(), stamp)
     late = stamp.max() + np.round(step * np.arange(1, n + 1)).astype(np.int64)
     return stamp, free[len(free) - n :] if len(free) >= n else late
+
+
+def _cut_off(
+    stream: av.VideoStream, stamp: Int64[np.ndarray, "packet"], step: float
+) -> Int64[np.ndarray, "missing"]:
+    """Times of the frames that a file's head tells of and that lie beyond its end, since it was cut short."""
+    kind = stream.container.format.name
+    if kind == "avi":
+        told = float(stream.frames)
+    elif "matroska" in kind and "DURATION" in stream.metadata:
+        hours, minutes, seconds = map(float, stream.metadata["DURATION"].split(":"))
+        told = (3600 * hours + 60 * minutes + seconds) / (step * float(stream.time_base or 1))
+    else:
+        return np.empty(0, np.int64)
+    there = np.ptp(stamp) / step + 1
+    rate = 1 / (step * float(stream.time_base or 1))
+    if not 1.05 * there + rate < told < LONGEST:
+        return np.empty(0, np.int64)
+    beyond = step * np.arange(1, round(told - there) + 1)
+    times: Int64[np.ndarray, "missing"] = stamp.max() + np.round(beyond).astype(np.int64)
+    return times
 
 
 def _reason(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ethopose.core import UsageError
 from ethopose.media import open_recording
 from ethopose.predict import Options
+from ethopose.predict.names import formats_named
 from ethopose.predict.options import options_from
 from ethopose.run.bench import Opener, Setup
 from ethopose.run.crew import Crew, Hire
@@ -26,7 +27,7 @@ from ethopose.run.preflight import Finding, findings
 from ethopose.run.report import RunReport, VideoReport
 from ethopose.run.settings import Settings
 from ethopose.run.supervisor import Supervisor, Watch
-from ethopose.run.work import Work
+from ethopose.run.work import UNDER_WAY, Work
 from ethopose.runtime.device import usable_cores
 
 if TYPE_CHECKING:
@@ -134,7 +135,10 @@ def _planned(
     model: str | Path | Sequence[str | Path],
     settings: Mapping[str, Any],
 ) -> tuple[Plan, Settings, Options]:
-    mine = {field.name for field in fields(Settings)}
+    mine = [field.name for field in fields(Settings)]
+    known = [*mine, *(field.name for field in fields(Options)), "folder", "watch", "opener"]
+    if unknown := set(settings) - set(known):
+        raise UsageError(f"no option is named {min(unknown)!r}", fix=f"choose from {', '.join(known)}")
     told = Settings(**{name: value for name, value in settings.items() if name in mine})
     options = options_from({name: value for name, value in settings.items() if name not in mine})
     if told.claim and options.overwrite:
@@ -145,6 +149,8 @@ def _planned(
         raise UsageError(what, fix="leave out --device, or name auto, cpu or cuda")
     models = [Path(each) for each in _several(model)]
     plan = make_plan(_several(videos), models, options, match=told.match, types=told.videotype)
+    for recipe in plan.recipes:
+        formats_named(recipe.options.format, None)
     return plan, told, options
 
 
@@ -209,7 +215,7 @@ def _told(work: Work) -> VideoReport:
     frames, total = work.frames
     return VideoReport(
         name=work.entry.name,
-        state=work.state,
+        state="stopped" if work.state in UNDER_WAY else work.state,
         result=work.entry.result,
         files=work.files,
         frames=frames,

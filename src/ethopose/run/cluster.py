@@ -17,12 +17,12 @@ from ethopose.core import EthoposeError, InferenceError, UsageError
 from ethopose.run.bench import Bench, Setup
 from ethopose.run.hands import Hand
 from ethopose.run.messages import Beat, Failed, Look, Looked, Made, Make, Ready, Reply, Task, Through, Wrap
+from ethopose.run.settings import CLUSTERS
 from ethopose.store import PartRecord
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
 RETRIES = 2  # of a part that could not be made: a disk that was away comes back
 MARGIN = 300  # seconds before its job's time is over in which a worker goes
 
@@ -164,19 +164,20 @@ def start_cluster(kind: str, jobs: int, options: Path | None, *, gpus: bool) -> 
     process unless it says otherwise (`processes`).
 
     Raises:
-        UsageError: the kind is unknown, or an option is; or several processes would share a job's GPU.
+        UsageError: an option is unknown or lacks, or several processes would share a job's GPU.
     """
     distributed = _distributed()
     dask_jobqueue = jobqueue()
-    if kind not in CLUSTERS:
-        raise UsageError(f"no cluster is called {kind!r}", fix=f"choose {', '.join(CLUSTERS)}")
     try:
         given = {"processes": 1, **((yaml.safe_load(options.read_text()) if options else None) or {})}
         processes = int(given["processes"])
         words = _worker_words(kind, given, gpus=gpus)
+        given["scheduler_options"] = {"dashboard_address": ":0", **(given.get("scheduler_options") or {})}
         cluster = getattr(dask_jobqueue, CLUSTERS[kind])(**{**given, "worker_extra_args": words})
     except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
-        raise UsageError(f"the cluster's options do not do ({error})", where=options) from error
+        why = " ".join(str(error).split())
+        fix = "give dask-jobqueue's keywords in a file: --cluster-options FILE"
+        raise UsageError(f"the cluster's options do not do ({why})", where=options, fix=fix) from error
     if gpus and processes > 1:
         cluster.close()
         raise UsageError(

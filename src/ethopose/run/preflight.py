@@ -46,7 +46,7 @@ def findings(plan: Plan, then: tuple[str, ...] = ()) -> Generator[Finding]:
         if not overwrite:
             yield from _foreign(entry, beside(entry.result, entry.videos[0], recipe, then).files)
         if is_result(entry.result) or entry.result.exists():
-            yield from _in_the_way(entry, overwrite=overwrite)
+            yield from _in_the_way(entry, recipe)
         if overwrite or not _is_finished(entry.result):
             left.append(entry)
     for entry, told in _glanced(left):
@@ -63,12 +63,17 @@ def _frame_bytes(recipe: Recipe) -> int:
     return FRAME_BYTES + animals * recipe.keypoints * KEYPOINT_BYTES
 
 
-def _in_the_way(entry: Entry, *, overwrite: bool) -> Iterator[Finding]:
+def _in_the_way(entry: Entry, recipe: Recipe) -> Iterator[Finding]:
+    overwrite = recipe.options.overwrite
     if is_result(entry.result):
         try:
-            finished = read(entry.result).finished
+            there = read(entry.result)
+            finished, other = there.finished, there.manifest.model.digest != recipe.digest
         except EthoposeError as error:
             yield Finding(entry.name, str(error), fatal=not overwrite)
+            return
+        if other and not overwrite:
+            yield Finding(entry.name, f"{entry.result} was made with another model", fatal=True)
             return
         word = "is replaced" if overwrite else "is kept" if finished else "goes on"
         yield Finding(entry.name, f"its result is there and {word}", fatal=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ethopose.core import DiskFullError, EthoposeError, ExitCode
 from ethopose.predict.report import LOSSES_PER_FRAME
+from ethopose.run.work import UNDER_WAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class VideoReport:
     """One recording."""
 
     name: str
-    state: str  # done, failed, busy (another run is at work on it), or where it stopped
+    state: str  # done, failed, busy (another run is at work on it), stopped, waiting, or what is done now
     result: Path
     files: tuple[Path, ...]
     frames: int  # that are stored
@@ -99,5 +100,7 @@ class RunReport:
         if self.halted is not None:
             told.append(("stopped", str(self.halted)))
         told += [(Path(v.name).name, v.trouble) for v in self.videos.values() if v.trouble]
+        if self.exit_code is ExitCode.STOPPED and not any(v.state in UNDER_WAY for v in self.videos.values()):
+            told.append(("to go on", "start the same line again"))
         told.append(("record", str(self.folder)))
         return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from ethopose.core import UsageError
 
 WARNING = 120  # seconds before the time limit at which a job is told
+TIME = re.compile(r"\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}")  # minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S
+MEMORY = re.compile(r"\d+[KMGT]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ def sbatch_script(words: Sequence[str], job: Job) -> str:
     """
     if not words or words[0] not in ("run", "train"):
         raise UsageError("a script is for run or train", fix="ethopose sbatch -- run recordings -m mice")
+    for name, text, form, example in (
+        ("time", job.time, TIME, "08:00:00"),
+        ("mem", job.memory, MEMORY, "64G"),
+    ):
+        if not form.fullmatch(text):
+            raise UsageError(f"--{name} {text} is nothing that SLURM knows", fix=f"write it as {example}")
     running = words[0] == "run"
     if running and "--overwrite" in words:
         raise UsageError(
@@ -67,7 +76,7 @@ def sbatch_script(words: Sequence[str], job: Job) -> str:
             "#!/bin/bash",
             *(f"#SBATCH {option}" for option in asked if option),
             *([job.setup] if job.setup else []),
-            f"srun ethopose {line}",
+            f"srun --cpus-per-task={job.cpus} ethopose {line}",  # which it does not take from above
             "code=$?",
             'if [ "$code" -eq 75 ]; then scontrol requeue "$SLURM_JOB_ID"; fi  # stopped: it goes on later',
             'exit "$code"',

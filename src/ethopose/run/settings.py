@@ -9,6 +9,7 @@ from ethopose.core import UsageError
 from ethopose.run.steps import steps_named
 
 PROCESSES, CLUSTER, JOBS = "worker processes on this machine", "a Dask cluster", "the jobs of a cluster"
+CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
 ONLY_FOR = {
     **dict.fromkeys(("workers", "attempts", "on_gpu_failure", "hang_after", "min_gpu_memory"), PROCESSES),
     **dict.fromkeys(("cluster_gpus",), CLUSTER),
@@ -66,8 +67,8 @@ class Settings:
             ("jobs", 1),
         ):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name} is {value}", fix=f"give {least:g} or more")
+            if value is not None and (not isinstance(value, int | float) or value < least):
+                raise UsageError(f"{name} is {value!r}", fix=f"give {least:g} or more, as a number")
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise UsageError(f"shard {self.shard[0]}/{self.shard[1]}", fix="give I/N with I from 1 to N")
         steps_named(self.then)
@@ -76,6 +77,8 @@ class Settings:
         self._check_place()
 
     def _check_place(self) -> None:
+        if self.cluster is not None and self.cluster not in CLUSTERS:
+            raise UsageError(f"no cluster is called {self.cluster!r}", fix=f"choose {', '.join(CLUSTERS)}")
         if self.scheduler and self.cluster:
             raise UsageError("both a scheduler and a cluster are named", fix="name one")
         elsewhere = bool(self.scheduler or self.cluster)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ethopose.run.journal import last_events, read_plan
 from ethopose.run.report import RunReport, VideoReport
+from ethopose.store import is_claimed
 
 
 def read_status(folder: Path | str) -> RunReport:
@@ -20,7 +21,7 @@ def read_status(folder: Path | str) -> RunReport:
     videos = {
         name: VideoReport(
             name=name,
-            state=event["state"],
+            state=_state(event["state"], Path(event["result"])),
             result=Path(event["result"]),
             files=tuple(map(Path, event["files"])),
             frames=event["frames"],
@@ -39,3 +40,8 @@ def read_status(folder: Path | str) -> RunReport:
         if name in planned
     }
     return RunReport(folder, videos, planned=len(planned))
+
+
+def _state(noted: str, result: Path) -> str:
+    """What is noted was so when it was noted: since then the run may have ended."""
+    return "stopped" if noted in ("predicting", "wrapping") and not is_claimed(result) else noted

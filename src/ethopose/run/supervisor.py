@@ -388,7 +388,8 @@ class Supervisor:
         for place in (self._active, self._queue):
             if work in place:
                 place.remove(work)
-        self.journal.note(work, state)
+        if not isinstance(error, BusyError):  # of which the other run notes what comes of it
+            self.journal.note(work, state)
         log.info("%s: %s%s", work.entry.name, state, f": {error}" if error else "")
         if state == "failed" and self.settings.fail_fast and self.halted is None:
             self.halted = error

@@ -15,6 +15,7 @@ from ethopose.store import Manifest, Writer
 
 State = Literal["waiting", "opening", "predicting", "wrapping", "done", "failed", "busy"]
 ENDED = ("done", "failed", "busy")
+UNDER_WAY = ("opening", "predicting", "wrapping")
 MOST_AVOIDED = 16  # packets of one video that no decoder survives
 
 

@@ -146,7 +146,8 @@ class Worker:
 
 
 def _gpu_memory() -> int:
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
+    try:
+        cuda = sys.modules["torch"].cuda
+        return int(cuda.max_memory_reserved()) if cuda.is_initialized() else 0
+    except (KeyError, AttributeError):  # torch is not there, or another thread is importing it
         return 0
-    return int(torch.cuda.max_memory_reserved())
