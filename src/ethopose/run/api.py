@@ -150,7 +150,7 @@ def _planned(
     models = [Path(each) for each in _several(model)]
     plan = make_plan(_several(videos), models, options, match=told.match, types=told.videotype)
     for recipe in plan.recipes:
-        formats_named(recipe.options.format, None)
+        formats_named(recipe.options.format, ())
     return plan, told, options
 
 
