@@ -9,11 +9,13 @@ import dlc_top_down
 import numpy as np
 import pytest
 import torch
+import yaml
 from dlc3_nets import make_net
 
 import ethopose
-from ethopose.core import ModelError
+from ethopose.core import ModelError, UsageError
 from ethopose.families import load
+from ethopose.families.deeplabcut3 import choose
 from ethopose.formats import csv
 from ethopose.models.boxes import cut
 from ethopose.models.build import DecodeGraph, build_trained
@@ -173,6 +175,45 @@ def test_the_best_detector_counts_where_there_is_one_else_the_last(folder):
     (folder / "snapshot-detector-best-020.pt").rename(folder / "snapshot-detector-090.pt")
     (folder / "snapshot-detector-100.pt").touch()
     assert "_detector_100_" in load(folder).spec.name
+
+
+def test_a_detectors_snapshot_is_chosen_by_place_or_named(folder):
+    shutil.copy(folder / "snapshot-detector-best-020.pt", folder / "snapshot-detector-010.pt")
+    snapshot, detector = folder / "snapshot-007.pt", folder / "snapshot-detector-010.pt"
+    assert choose(folder, detector_snapshot=0) == [snapshot, detector]
+    for pair in ([snapshot, detector], [detector, snapshot], [folder, detector]):
+        assert "_detector_10_snapshot_7" in load(pair).spec.name
+    assert load(folder, detector_snapshot="best").digest == load(folder).digest
+    with pytest.raises(UsageError, match="a detector's snapshot alone is no model"):
+        load(detector)
+
+
+def test_an_exported_model_is_the_model_that_was_exported(folder, tmp_path):
+    config = yaml.safe_load((folder / "pytorch_config.yaml").read_text())
+    pose, detector = (
+        torch.load(folder / name)["model"] for name in ("snapshot-007.pt", "snapshot-detector-best-020.pt")
+    )
+    place = tmp_path / "DLC_mice_rtmpose_s_iteration-0_shuffle-3"
+    place.mkdir()
+    file = place / f"{place.name}_snapshot-detectorbest-20_snapshot-7.pt"
+    torch.save({"config": config, "pose": pose, "detector": detector}, file)
+    known, exported = load(folder), load(file)
+    assert exported.spec.name == file.stem
+    assert exported.spec.stages == known.spec.stages
+    assert exported.digest == load(place).digest
+    for stage in (0, 1):
+        ours, theirs = exported.weights(stage), known.weights(stage)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    torch.save({"config": config, "pose": pose}, file)
+    with pytest.raises(ModelError, match="it holds no model, and no detector"):
+        load(file).weights(0)
+    torch.save({"model": pose}, file)
+    with pytest.raises(ModelError, match="no configuration is in it, and none lies beside it"):
+        load(file)
+    shutil.copy(file, place / f"{place.name}_snapshot-9.pt")
+    with pytest.raises(ModelError, match="several exported models"):
+        load(place)
 
 
 def test_a_missing_detector_is_one_clear_line(folder):

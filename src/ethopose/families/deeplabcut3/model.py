@@ -53,8 +53,7 @@ def read(paths: Sequence[Path]) -> Model:
             raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
         return conditions.paired(models[0], models[1])
     if conditions.is_conditional(models[0]):
-        folder = models[0].paths[0]
-        other = conditions.named(folder, read_yaml(folder / CONFIG))
+        other = conditions.named(models[0].paths[0], models[0].spec.provenance["deeplabcut"]["config"])
         return models[0] if other is None else conditions.paired(_read(other), models[0])
     return models[0]
 
@@ -72,17 +71,32 @@ def _with_detector(paths: Sequence[Path], *found: Path) -> Model:
 def _read(path: Path, detector: Path | None = None) -> Model:
     place = find(choose(path)[0] if is_project(path) else path)
     assert place is not None
-    config = read_yaml(place.folder / CONFIG)
+    config = _configuration(place)
     try:
         return _model(place, config, detector)
     except ModelError as error:
-        raise ModelError(error.what, where=error.where or place.folder / CONFIG, fix=error.fix) from error
+        raise ModelError(error.what, where=error.where or place.config, fix=error.fix) from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, DataError) as error:
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             error = ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
         what = f"a configuration that makes no sense ({type(error).__name__}: {error})"
-        raise ModelError(what, where=place.folder / CONFIG) from error
+        raise ModelError(what, where=place.config) from error
+
+
+def _configuration(place: Place) -> Config:
+    if not place.exported:
+        return read_yaml(place.config)
+    from ethopose.families.checkpoint import read_checkpoint  # imports torch
+
+    config = read_checkpoint(place.snapshot).get("config")
+    if not isinstance(config, dict):
+        raise ModelError(
+            "no configuration is in it, and none lies beside it",
+            where=place.snapshot,
+            fix=f"put the {CONFIG} of its train folder beside it",
+        )
+    return config
 
 
 def _model(place: Place, config: Config, detector: Path | None) -> Model:
@@ -110,7 +124,8 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
         raise UsageError(f"a {METHODS[method]} model has no detector", where=detector, fix="leave it out")
     snapshots = [place.snapshot]
     if method == "td":
-        snapshots.insert(0, detector or last_detector(place.folder))
+        own = place.snapshot if place.exported else None
+        snapshots.insert(0, detector or own or last_detector(place.folder))
     spec = ModelSpec(
         name=scorer(place, config, *snapshots[:-1]),
         family="DeepLabCut 3",
@@ -134,7 +149,7 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
             return stored.detector_weights(snapshots[stage])
         return stored.stage_weights(place.snapshot, part, names)
 
-    return Model(spec, digest, (place.folder,), weights)
+    return Model(spec, digest, (place.snapshot if place.exported else place.folder,), weights)
 
 
 def _preparation_of(method: str, config: Config) -> Preparation:
@@ -157,6 +172,8 @@ def _detector(config: Config) -> Stage:
 
 def scorer(place: Place, config: Config, detector: Path | None = None) -> str:
     """The name that DeepLabCut gives to what this network says, in what a detector found if there is one."""
+    if place.exported:
+        return place.snapshot.stem
     net = "".join(word.capitalize() for word in str(config["net_type"]).split("_"))
     task, shuffle = shuffle_of(place.folder, config)
     found = "" if detector is None else f"detector_{uid(detector)}_"

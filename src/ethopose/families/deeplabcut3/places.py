@@ -12,6 +12,7 @@ from ethopose.core import ModelError
 
 CONFIG, PROJECT = "pytorch_config.yaml", "config.yaml"
 MODELS = "dlc-models-pytorch"
+EXPORTED = "DLC_*_snapshot-*.pt"
 SNAPSHOT = re.compile(r"snapshot-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
 DETECTOR = re.compile(r"snapshot-detector-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
 SHUFFLE = re.compile(r"(?P<task>.+)-trainset(?P<percent>\d+)shuffle(?P<number>\d+)")
@@ -23,6 +24,16 @@ class Place:
 
     folder: Path
     snapshot: Path
+
+    @property
+    def exported(self) -> bool:
+        """Whether configuration and weights, also the detector's, are in one file."""
+        return not (self.folder / CONFIG).is_file()
+
+    @property
+    def config(self) -> Path:
+        """The file that the configuration is in."""
+        return self.snapshot if self.exported else self.folder / CONFIG
 
     @property
     def uid(self) -> str:
@@ -37,17 +48,22 @@ def uid(snapshot: Path) -> str:
 
 
 def find(path: Path) -> Place | None:
-    """What a path means, if it is of this tool: a snapshot means itself, a folder its best or last one.
+    """What a path means, if it is of this tool: a snapshot means itself, a folder its best or last one, or
+    the exported model in it.
 
     Raises:
         ModelError: it is of this tool, and lacks what it should hold.
     """
-    if path.suffix == ".pt" and (path.parent / CONFIG).is_file():
+    if path.suffix == ".pt":
         return Place(path.parent, path)
     folder = path if path.is_dir() else path.parent
     if (folder / CONFIG).is_file():
         return Place(folder, last_snapshot(folder))
-    return None
+    exported = sorted(folder.glob(EXPORTED)) if folder == path else []
+    if len(exported) > 1:
+        names = ", ".join(file.name for file in exported)
+        raise ModelError("several exported models lie here", where=folder, fix=f"name one of {names}")
+    return Place(folder, exported[0]) if exported else None
 
 
 def last_snapshot(folder: Path) -> Path:

@@ -126,7 +126,7 @@ def detector_weights(snapshot: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: it holds none.
     """
-    return {_substituted(name, DETECTORS): tensor for name, tensor in _state(snapshot).items()}
+    return {_substituted(name, DETECTORS): tensor for name, tensor in _state(snapshot, "detector").items()}
 
 
 def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[str, Tensor]:
@@ -136,13 +136,15 @@ def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[
         ModelError: it holds none.
     """
     numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
-    return {_renamed(name, backbone, numbers): tensor for name, tensor in _state(snapshot).items()}
+    return {_renamed(name, backbone, numbers): tensor for name, tensor in _state(snapshot, "pose").items()}
 
 
-def _state(snapshot: Path) -> dict[str, Tensor]:
-    state = read_checkpoint(snapshot).get("model")
+def _state(snapshot: Path, exported: str) -> dict[str, Tensor]:
+    """Of a snapshot, or by its name there of an exported model."""
+    content = read_checkpoint(snapshot)
+    state = content.get("model", content.get(exported))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError("no weights: the snapshot holds no model", where=snapshot)
+        raise ModelError(f"no weights: it holds no model, and no {exported}", where=snapshot)
     return state
 
 
