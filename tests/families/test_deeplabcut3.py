@@ -13,6 +13,7 @@ from ethopose.core import ModelError, UsageError
 from ethopose.families import load
 from ethopose.families.deeplabcut3 import choose
 from ethopose.families.deeplabcut3.places import find, last_snapshot
+from ethopose.formats.careful_pickle import unpickle
 from ethopose.formats.pandas_hdf5 import read_hdf
 from ethopose.models.build import DecodeGraph, build_trained
 
@@ -94,6 +95,26 @@ def test_a_trained_model_says_of_a_video_what_the_peer_said(project, shared_data
     distance = np.linalg.norm(result.xy - wanted[..., :2], axis=-1)
     assert (distance < 0.1).mean() >= 0.99
     assert (np.abs(result.confidence - wanted[..., 2]) < 1e-2).mean() >= 0.99
+
+
+@pytest.mark.slow
+def test_a_part_of_the_frame_says_what_the_peer_said_of_it(project, shared_data, network_cache, tmp_path):
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    video = next(project.glob("videos/*.mp4"))
+    out = tmp_path / "out"
+    result = ethopose.predict(video, train, out=out / "x.ethopose", device="cpu", cropping="40,600,20,460")
+    recorded = next((shared_data / "dlc3/real/analyze_videos/cropped").glob("*.h5"))
+    wanted = read_hdf(recorded).values.reshape(150, -1, 3)
+    distance = np.linalg.norm(result.xy - (wanted[..., :2] + (40, 20)), axis=-1)
+    assert (distance < 0.1).mean() >= 0.99
+    ours = read_hdf(out / recorded.name).values.reshape(150, -1, 3)
+    assert (np.abs(ours - wanted).max(-1) < 0.1).mean() >= 0.99, "which tells of the part alone"
+    meta = unpickle((out / recorded.name.replace(".h5", "_meta.pickle")).read_bytes())["data"]
+    assert (meta["cropping"], meta["cropping_parameters"]) == (True, [40, 600, 20, 460])
+    with pytest.raises(UsageError, match=r"reaches beyond frames of 640 x 480 px"):
+        ethopose.predict(video, train, out=tmp_path / "y", device="cpu", cropping="40,700,20,460")
+    with pytest.raises(UsageError, match=r"40,20,0,9 is no part of a frame"):
+        ethopose.predict(video, train, out=tmp_path / "y", device="cpu", cropping="40,20,0,9")
 
 
 def test_a_model_is_found_by_any_of_its_names(project):

@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from ethopose.cli.predicting import (
     BatchSize,
+    Cropping,
     Formats,
     Frames,
     MaxInstances,
@@ -44,6 +45,7 @@ def predict(
     peak_threshold: PeakThreshold = None,
     max_instances: MaxInstances = None,
     frames: Frames = None,
+    cropping: Cropping = None,
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Threads = None,
     runtime: Runtime = None,
@@ -67,6 +69,7 @@ def predict(
         peak_threshold=peak_threshold,
         max_instances=max_instances,
         frames=frames,
+        cropping=cropping,
         device=device,
         threads=threads,
         runtime=runtime,

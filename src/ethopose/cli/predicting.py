@@ -28,6 +28,10 @@ PeakThreshold = Annotated[
 ]
 MaxInstances = Annotated[int | None, Option("-n", "--max-instances", min=1, help="Animals a frame at most.")]
 Frames = Annotated[str | None, Option(help="Such as 0-100,200-300: counted from 0, ends included.")]
+Cropping = Annotated[
+    str | None,
+    Option(help="A part of every frame: from x, to x, from y, to y, such as 40,600,20,460."),
+]
 Threads = Annotated[int | None, Option(min=1, help="CPU threads; one a core if left out.")]
 Runtime = Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")]
 Precision = Annotated[str, Option(help="Of the network: fp32, bf16, or auto.")]

@@ -15,6 +15,7 @@ from typer import Argument, Option
 
 from ethopose.cli.predicting import (
     BatchSize,
+    Cropping,
     Formats,
     Frames,
     MaxInstances,
@@ -91,6 +92,7 @@ def run(
     peak_threshold: PeakThreshold = None,
     max_instances: MaxInstances = None,
     frames: Frames = None,
+    cropping: Cropping = None,
     threads: Threads = None,
     runtime: Runtime = None,
     precision: Precision = "fp32",
@@ -132,6 +134,7 @@ def run(
         "peak_threshold": peak_threshold,
         "max_instances": max_instances,
         "frames": frames,
+        "cropping": cropping,
         "threads": threads,
         "runtime": runtime,
         "precision": precision,

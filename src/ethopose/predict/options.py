@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ethopose.core import UsageError
-from ethopose.predict.selection import Runs, parse_frames
+from ethopose.predict.selection import Runs, Window, parse_frames, parse_window
 from ethopose.runtime import Compute
 
 # A CPU gains nothing from more than a frame at a time and pays with memory; a GPU waits for fewer calls.
@@ -19,6 +19,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "peak_threshold": (float, int),
     "max_instances": (int,),
     "frames": (str,),
+    "cropping": (str,),
     "device": (str,),
     "threads": (int,),
     "runtime": (str,),
@@ -40,6 +41,9 @@ class Options:
     """Animals a frame at most: the highest scores stay."""
     frames: str | None = None
     """Frames to look at, such as `0-100,200-300` or `1,2,3`: counted from 0, ends included."""
+    cropping: str | None = None
+    """The part of every frame to look at, in px: from x, to x, from y, to y, such as `40,600,20,460`. Poses
+    are told in the whole frame."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     threads: int | None = None
@@ -68,12 +72,17 @@ class Options:
                 raise UsageError(f"{name} is {value}", fix="give 1 or more")
         if self.peak_threshold is not None and not 0 <= self.peak_threshold <= 1:
             raise UsageError(f"peak_threshold is {self.peak_threshold}", fix="give a number from 0 to 1")
-        _ = self.runs, self.compute  # what makes no sense in them is told now
+        _ = self.runs, self.window, self.compute  # what makes no sense in them is told now
 
     @property
     def compute(self) -> Compute:
         """Where and how to compute."""
         return Compute(self.device, self.runtime, self.precision, self.threads)
+
+    @property
+    def window(self) -> Window | None:
+        """The part of a frame asked for; None for all of it."""
+        return None if self.cropping is None else parse_window(self.cropping)
 
     @property
     def runs(self) -> Runs | None:

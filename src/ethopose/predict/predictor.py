@@ -18,6 +18,7 @@ from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Insta
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.profile import Profile
+from ethopose.predict.selection import Window
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,16 @@ class BlockPoses:
 class Predictor:
     """A model, compiled where it is to run. Calls from several threads run beside each other."""
 
-    def __init__(self, model: Model, compute: Compute, *, threshold: float | None, limit: int | None) -> None:
-        self.model, self.compute = model, compute
+    def __init__(
+        self,
+        model: Model,
+        compute: Compute,
+        *,
+        threshold: float | None,
+        limit: int | None,
+        window: Window | None = None,
+    ) -> None:
+        self.model, self.compute, self.window = model, compute, window
         stages = model.spec.stages
         if threshold is not None:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
@@ -56,9 +65,9 @@ class Predictor:
 
     def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
         """The animals in a block of at most `batch` frames."""
-        first = self._stages[0]
+        first, images = self._stages[0], self._within(block.image)
         with profile.during("preparation"):
-            fitted = fit(block.image, first.stage.preparation)
+            fitted = fit(images, first.stage.preparation)
             pictures = to_pictures(fitted.images, first.stage.preparation)
         found = first.found(pictures, batch, profile)
         with profile.during("grouping"):
@@ -69,12 +78,25 @@ class Predictor:
         left_out, around = _overflown(found, first.stage.peak_threshold, len(block)), instances
         if len(self._stages) == 2:
             if self._stages[1].stage.preparation.color != first.stage.preparation.color:
-                fitted = fit(block.image, self._stages[1].stage.preparation)
+                fitted = fit(images, self._stages[1].stage.preparation)
             instances = self._read_crops(around, fitted, profile)
             around = around[instances.picture]
         seen = block.status[instances.frame] == 0  # a frame that cannot be read is all zeros
-        extra = _boxes(around[seen]) if self.columns else {}
-        return BlockPoses(block.frame, block.status, self._poses(instances[seen], block), left_out, extra)
+        extra = _boxes(self._whole(around[seen])) if self.columns else {}
+        poses = self._poses(self._whole(instances[seen]), block)
+        return BlockPoses(block.frame, block.status, poses, left_out, extra)
+
+    def _within(self, images: Images) -> Images:
+        if self.window is None:
+            return images
+        left, right, top, bottom = self.window
+        return images[:, top:bottom, left:right]
+
+    def _whole(self, instances: Instances) -> Instances:
+        """In pixels of the whole frame."""
+        if self.window is None:
+            return instances
+        return replace(instances, xy=instances.xy + np.array(self.window[::2], np.float32))
 
     def _read_crops(self, found: Instances, fitted: Fitted, profile: Profile) -> Instances:
         """The animals in crops around centroids, or of boxes, that the first stage found."""

@@ -6,6 +6,7 @@ import re
 
 from ethopose.core import UsageError
 
+Window = tuple[int, int, int, int]  # of a frame: from x, to x, from y, to y, px
 Runs = tuple[tuple[int, int], ...]  # (first, last), both included, ascending and apart
 
 
@@ -47,3 +48,20 @@ def _merged(runs: list[tuple[int, int]]) -> Runs:
         else:
             merged.append((first, last))
     return tuple(merged)
+
+
+def parse_window(text: str) -> Window:
+    """`40,600,20,460` as numbers.
+
+    Raises:
+        UsageError: it is no part of a frame.
+    """
+    try:
+        left, right, top, bottom = map(int, text.strip("[] ").split(","))
+    except ValueError:
+        left = right = top = bottom = -1
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise UsageError(
+            f"{text} is no part of a frame", fix="write from x, to x, from y, to y: 40,600,20,460"
+        )
+    return left, right, top, bottom

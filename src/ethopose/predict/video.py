@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from ethopose.core import Poses, join_poses
+from ethopose.core import Poses, UsageError, join_poses
 from ethopose.formats import Format
 from ethopose.media import Block, JoinedVideo, Video
 from ethopose.predict import provenance
@@ -152,6 +152,7 @@ def numbers(predictor: Predictor) -> dict[str, JsonValue]:
         "runtime": predictor.compute.runtime,
         "precision": predictor.compute.precision,
         "device": predictor.compute.device.split(":")[0],  # any GPU of a kind will do
+        **({} if predictor.window is None else {"cropping": list(predictor.window)}),
     }
 
 
@@ -159,8 +160,9 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
     """What the result of a video is to be.
 
     Raises:
-        UsageError: a frame is asked for that the video has not.
+        UsageError: a frame is asked for that the video has not, or a part of frames.
     """
+    _check_window(video, predictor)
     model, compute, settings = predictor.model, predictor.compute, numbers(predictor)
     sources = [each.path for each in (video.segments if isinstance(video, JoinedVideo) else (video,))]
     more = {"device": compute.device, "batch_size": batch}
@@ -181,3 +183,11 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
         columns=plain_columns(model.spec.skeleton) | predictor.columns,
         pixel_origin=model.spec.pixel_origin,
     )
+
+
+def _check_window(video: Video, predictor: Predictor) -> None:
+    height, width = video.shape[:2]
+    if predictor.window and (predictor.window[1] > width or predictor.window[3] > height):
+        part = ",".join(map(str, predictor.window))
+        what = f"the part {part} reaches beyond frames of {width} x {height} px"
+        raise UsageError(what, where=video.path, fix="give another --cropping")

@@ -58,7 +58,13 @@ def predict_all(
     formats_named(options.format, ())
     compute = resolve(options.compute)
     loaded = model if isinstance(model, Model) else load(model, trust_code=options.trust_code)
-    predictor = Predictor(loaded, compute, threshold=options.peak_threshold, limit=options.max_instances)
+    predictor = Predictor(
+        loaded,
+        compute,
+        threshold=options.peak_threshold,
+        limit=options.max_instances,
+        window=options.window,
+    )
     several = paths != [Path(video) for video in videos] or len(paths) > 1
     places = _places(paths, loaded, options, several=several)
     report = Report(strict=options.strict)

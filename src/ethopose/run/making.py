@@ -34,7 +34,11 @@ class Maker:
             where = ", ".join(map(str, recipe.model))
             raise ModelError("it has changed since the run began", where=where, fix="start the run again")
         self.predictor = Predictor(
-            loaded, compute, threshold=options.peak_threshold, limit=options.max_instances
+            loaded,
+            compute,
+            threshold=options.peak_threshold,
+            limit=options.max_instances,
+            window=options.window,
         )
         self._batch = options.batch_size or BATCH_SIZE[str(compute.runtime)]
         self._tried = False

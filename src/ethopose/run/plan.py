@@ -20,7 +20,7 @@ from ethopose.predict.options import options_from
 
 TABLES, LISTS = (".csv", ".tsv"), (".txt", ".list")
 WILD = "*?["
-DECIDING = ("peak_threshold", "max_instances", "frames", "batch_size", "runtime", "precision")
+DECIDING = ("peak_threshold", "max_instances", "frames", "cropping", "batch_size", "runtime", "precision")
 OWN_COLUMNS = ("video", "model", "recording")
 OF_THE_RUN = ("device", "strict")  # options that are none of a row's
 KINDS = {option: set(get_args(kind) or (kind,)) for option, kind in get_type_hints(Options).items()}
@@ -41,7 +41,8 @@ class Recipe:
     def engine(self) -> tuple[object, ...]:
         """What of it has to be loaded and compiled."""
         told = self.options
-        return (self.model, told.compute, told.peak_threshold, told.max_instances, told.batch_size)
+        how = told.peak_threshold, told.max_instances, told.window, told.batch_size
+        return (self.model, told.compute, *how)
 
     @property
     def record(self) -> dict[str, Any]:
