@@ -11,13 +11,14 @@ import ethopose
 from clips import BATCH
 from commands import fingerprint, parts
 from ethopose.cli.app import app
+from ethopose.cli.predicting import CHOICE
 from ethopose.core import UsageError
 from ethopose.predict import Options, predictor
 from ethopose.store import read
 from ethopose.testing import compare
 
 PREDICT = typer.main.get_command(app).commands["predict"]
-BESIDE = {"videos", "model", "profile", "help"}  # of the command, but no field of `Options`
+BESIDE = {"videos", "model", "profile", "help", *CHOICE}  # of the command, but no field of `Options`
 
 
 def test_the_command_and_python_know_the_same_options():

@@ -207,4 +207,4 @@ def test_who_does_not_answer_is_named():
     with pytest.raises(UsageError, match=r"no scheduler answers at tcp://127.0.0.1:1 "):
         connect("tcp://127.0.0.1:1", gpus=False)
     with pytest.raises(UsageError, match="no cluster is called 'sun'"):
-        start_cluster("sun", 1, None, gpus=False)
+        Settings(cluster="sun")

@@ -25,8 +25,8 @@ def result_path(video: Path, model: str, out: Path | None, *, several: bool) -> 
             f"-o names a folder, and {out.name} looks like a file",
             fix=f"-o {out.name.split('.')[0]}{SUFFIX} --format {format_for(out).name}",
         )
-    if out.is_file():
-        raise UsageError("-o names a folder, and this is a file", where=out, fix="name another")
+    if several and out.is_file():
+        raise UsageError("-o names a folder for several videos, and this is a file", where=out)
     return out / default.name if several else out if out.name else out.resolve()
 
 
