@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ethopose.draw import render
     from ethopose.evaluate import Evaluation, evaluate
     from ethopose.families import Model, load
-    from ethopose.formats import convert
+    from ethopose.families.conversion import convert
     from ethopose.predict import Options, Report, predict
     from ethopose.run import RunReport, run
     from ethopose.store import Result, read
@@ -42,7 +42,7 @@ _HOMES = {
         "SpecError UsageError VideoError"
     ),
     "store": "Result read",
-    "formats": "convert",
+    "families.conversion": "convert",
     "draw": "render",
     "families": "Model load",
     "predict": "Options Report predict",

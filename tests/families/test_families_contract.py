@@ -10,6 +10,7 @@ import pytest
 import torch
 from model_folders import WRITERS
 
+import ethopose
 from ethopose import families
 from ethopose.core import EthoposeError, ModelError, UsageError
 from ethopose.families import FAMILIES, Model, family_of
@@ -62,6 +63,30 @@ def test_a_model_runs(folder):
         picture = np.zeros((1, 32, 48, stage.network.in_channels), np.uint8)
         runnable = compiled(model, index)
         assert runnable.decode(runnable.network(picture))["xy"].shape[-1] == 2
+
+
+def test_a_model_converted_to_our_own_computes_the_same_numbers(folder, tmp_path):
+    model = families.load(folder)
+    written = ethopose.convert(folder, tmp_path / "mine")
+    assert sorted(files(written)) == ["model.yaml", "weights.safetensors"]
+    converted = families.load(written)
+    assert converted.spec.stages == model.spec.stages
+    assert converted.spec.skeleton == model.spec.skeleton
+    assert (converted.spec.name, converted.spec.family) == ("mine", "ethopose")
+    for index, stage in enumerate(model.spec.stages):
+        shape = (1, 32, 48, stage.network.in_channels)
+        picture = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+        ours, theirs = (compiled(each, index).network(picture) for each in (converted, model))
+        assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+    before = files(written)
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match=r"already|over itself"):
+            ethopose.convert(written, written, overwrite=overwrite)
+    with pytest.raises(UsageError, match="a model is written as a folder"):
+        ethopose.convert(folder, tmp_path / "x", format="csv")
+    assert files(written) == before
+    ethopose.convert(folder, written, overwrite=True)
+    assert files(written) == before
 
 
 def test_reading_changes_nothing_and_reads_no_weights_before_they_are_asked_for(folder, monkeypatch):

@@ -1,4 +1,4 @@
-"""ethopose convert: a result as a file that other tools read."""
+"""ethopose convert: a result as a file that other tools read, a model as one of our own."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from ethopose.cli.predicting import chooses_model
 from ethopose.cli.screen import Screen
 
 
 def add_to(app: typer.Typer) -> None:
     """Enter the command."""
-    app.command()(convert)
+    app.command()(chooses_model("source")(convert))
 
 
 def convert(
     context: typer.Context,
-    result: Annotated[Path, Argument(help="A result folder.", show_default=False)],
-    out: Annotated[Path, Argument(help="The file to write.", show_default=False)],
+    source: Annotated[Path, Argument(help="A result folder, or a model of any tool.", show_default=False)],
+    out: Annotated[Path, Argument(help="The file, or the model folder, to write.", show_default=False)],
     format: Annotated[
         str | None, Option(help="slp, csv, dlc-h5, dlc-csv ...; told by the file's name if left out.")
     ] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
-    """Write a result as a file that other tools read.
+    """Write a result as a file that other tools read, or a model as a folder of ethopose's own.
 
     Example: ethopose convert clip.mp4.mice.ethopose poses.csv
     """
@@ -33,5 +34,5 @@ def convert(
 
     screen: Screen = context.obj
     with screen.waiting(f"writing {out.name}"):
-        written = ethopose.convert(result, out, format=format, overwrite=overwrite)
+        written = ethopose.convert(source, out, format=format, overwrite=overwrite)
     screen.report({"written": str(written)}, [("written", str(written))])

@@ -73,7 +73,8 @@ def chooses_model(argument: str) -> Callable[[Callable[..., Any]], Callable[...,
             if any(value is not None for value in choice.values()):
                 from ethopose.families import choose
 
-                given[argument] = choose(given[argument] or (), **choice)
+                model = given[argument] or ()
+                given[argument] = choose([model] if isinstance(model, Path) else model, **choice)
             return command(**given)
 
         own = signature(command, eval_str=True)

@@ -1,0 +1,59 @@
+"""`ethopose.convert`: a result as a file that other tools read, a model of another tool as one of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ethopose import formats
+from ethopose.core import UsageError
+from ethopose.families import FAMILIES, choose, load, native
+from ethopose.store import Result
+
+
+def convert(
+    source: Result | Path | str | Sequence[Path | str],
+    out: Path | str,
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+    **choice: object,
+) -> Path:
+    """Write a result in a format, the one named or the one that `out` ends in; or a model, or the two of a
+    pair, as a folder of our own that computes the same numbers; gives `out`.
+
+    `choice` is that of `ethopose.load`.
+
+    Raises:
+        FormatError: `source` is neither, or there is no such format.
+        ModelError: the model cannot be read.
+        ResultError: the result is unfinished, or `out` is there already.
+        UsageError: `out` is there already, or an option is not for what is converted.
+    """
+    paths = [] if isinstance(source, Result) else _several(source)
+    if len(paths) > 1 or (paths and any(family.recognises(paths[0]) for family in FAMILIES)):
+        if format is not None:
+            raise UsageError(f"a model is written as a folder, not as {format}", fix="leave out --format")
+        return _convert_model(choose(paths, **choice), Path(out), overwrite=overwrite)
+    choose(paths, **choice)
+    return formats.convert(paths[0] if paths else source, out, format=format, overwrite=overwrite)  # type: ignore[arg-type]
+
+
+def _convert_model(paths: Sequence[Path], out: Path, *, overwrite: bool) -> Path:
+    if out.exists() and not (overwrite and native.recognises(out)):
+        fix = "--overwrite replaces it" if native.recognises(out) else "name another folder"
+        raise UsageError("there is something of this name already", where=out, fix=fix)
+    model = load(paths, alone=True)
+    if any(path == out.resolve() for path in model.paths):
+        raise UsageError("a model is not written over itself", where=out, fix="name another folder")
+    came = {"family": model.spec.family, "name": model.spec.name, "digest": model.digest}
+    provenance = {**model.spec.provenance, "converted_from": came}
+    spec = model.spec.model_copy(update={"family": "ethopose", "provenance": provenance})
+    weights = [model.weights(stage) for stage in range(len(spec.stages))]
+    plugins = [model.paths[0] / name for name in spec.plugins]
+    native.write(out, spec, weights, plugins=plugins, half=False)
+    return out
+
+
+def _several(source: Path | str | Sequence[Path | str]) -> list[Path]:
+    return [Path(source)] if isinstance(source, str | Path) else [Path(each) for each in source]
