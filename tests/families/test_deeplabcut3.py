@@ -231,3 +231,11 @@ def test_a_choice_is_for_projects_alone(tiny, ethopose_says):
     said = ethopose_says("predict", "x.mp4", "-m", tiny(), "--shuffle", 2)
     assert said.code == 2
     assert "--shuffle: for a DeepLabCut project alone" in said.err
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_the_weights_of_a_project(project, tmp_path):
+    trained = ethopose.train(project, tmp_path / "mine", weights=project, shuffle=0, minutes=0.02)
+    ours, theirs = load(tmp_path / "mine").spec.stages[0], load(project).spec.stages[0]
+    assert ours.network == theirs.network
+    assert trained.rows[-1].median < 10, "which nothing learns from five images in a second"

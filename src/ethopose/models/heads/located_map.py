@@ -50,7 +50,8 @@ class LocatedMap(nn.Module):
         self.offsets = None if offsets is None else Growth(channels[source], **offsets)
         _check(self.maps, self.offsets, keypoints)
         self.stride = source / self.maps.times
-        own = {"maps": ("mse", 1.0)} | ({} if offsets is None else {"offsets": ("huber", 0.05)})
+        own = {"maps": ("binary_cross_entropy_logits" if sigmoid else "mse", 1.0)}
+        own |= {} if offsets is None else {"offsets": ("huber", 0.05)}
         self.outputs = tuple(own)
         self.losses = Criteria(own, loss, weight)
 
