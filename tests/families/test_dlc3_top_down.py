@@ -1,7 +1,10 @@
 """DeepLabCut 3's top-down models: boxes, crops and poses are those that it recorded."""
 
+import enum
 import json
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import cv2
@@ -214,6 +217,65 @@ def test_an_exported_model_is_the_model_that_was_exported(folder, tmp_path):
     shutil.copy(file, place / f"{place.name}_snapshot-9.pt")
     with pytest.raises(ModelError, match="several exported models"):
         load(place)
+
+
+def test_a_project_tells_which_detector_counts(folder, tmp_path):
+    train = tmp_path / "p/dlc-models-pytorch/iteration-0/miceJan1-trainset95shuffle1/train"
+    shutil.copytree(folder, train)
+    shutil.copy(folder / "snapshot-detector-best-020.pt", train / "snapshot-detector-010.pt")
+    project = tmp_path / "p/config.yaml"
+    for index, uid in ((0, "10"), (-1, "best-20"), (None, "best-20"), ("all", "best-20")):
+        project.write_text(yaml.safe_dump({"bodyparts": ["nose", "tail"], "detector_snapshotindex": index}))
+        assert f"_detector_{uid}_snapshot_7" in load(tmp_path / "p").spec.name
+
+
+class Word(enum.StrEnum):
+    """As DeepLabCut's own, in the module where it has them."""
+
+    TD = "TD"
+
+
+def test_words_and_paths_of_a_true_export_are_texts(folder, tmp_path, monkeypatch):
+    name = "deeplabcut.pose_estimation_pytorch.config.enums"
+    for part in ("deeplabcut", "deeplabcut.pose_estimation_pytorch", name.rpartition(".")[0], name):
+        monkeypatch.setitem(sys.modules, part, types.ModuleType(part))
+    monkeypatch.setattr(sys.modules[name], "Word", Word, raising=False)
+    monkeypatch.setattr(Word, "__module__", name)
+    config = yaml.safe_load((folder / "pytorch_config.yaml").read_text())
+    config["method"], config["metadata"]["project_path"] = Word.TD, Path("/gone/mice")
+    file = tmp_path / "DLC_mice_snapshot-7.pt"
+    torch.save({"config": config, "pose": torch.load(folder / "snapshot-007.pt")["model"]}, file)
+    monkeypatch.undo()
+    model = load(file)
+    assert model.spec.kind == "top-down rtmpose_s"
+    assert model.spec.provenance["deeplabcut"]["config"]["metadata"]["project_path"].endswith("/gone/mice")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            lambda c: c["metadata"].update(bodyparts=["nose"]),
+            "names 1, and the head bodypart tells of 2",
+        ),
+        (
+            lambda c: c["metadata"].update(unique_bodyparts=["post"]),
+            "names 1, .* unique_bodypart tells of 0",
+        ),
+        (lambda c: c["data"]["inference"].update(hist_eq=True), "hist_eq is not supported"),
+        (
+            lambda c: c["data"]["inference"].update(auto_padding={"min_height": 512}),
+            "auto_padding.min_height: 512",
+        ),
+    ],
+)
+def test_what_a_configuration_asks_for_is_done_or_refused(folder, change, why):
+    path = folder / "pytorch_config.yaml"
+    config = yaml.safe_load(path.read_text())
+    change(config)
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(ModelError, match=why):
+        load(folder)
 
 
 def test_a_missing_detector_is_one_clear_line(folder):

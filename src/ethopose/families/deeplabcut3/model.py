@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,16 @@ from ethopose.families.deeplabcut3.places import CONFIG, DETECTOR, Place, find, 
 from ethopose.families.deeplabcut3.project import choose, is_project
 from ethopose.families.files import file_digest, read_yaml
 from ethopose.families.model import Model
-from ethopose.models.spec import Boxed, ModelSpec, Network, Preparation, Stage
+from ethopose.models.spec import Boxed, ModelSpec, Network, Part, Preparation, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EVERYTHING = -1.0  # a threshold that no confidence is below: DeepLabCut tells a place for every keypoint
 ANYBODY = 0.0  # of centres: those of no animal are filled up with zeros
+TRANSFORMS = ("normalize_images", "auto_padding", "top_down_crop", "collate")  # of pictures, that are known
+SIDES = ("pad_height_divisor", "pad_width_divisor", "position")  # the position is drawn; see the conventions
+PADDED = (("border_mode", "reflect_101"), ("border_mode", 4))
 HEADS = ("bodypart", "unique_bodypart", "identity")
 RESULTS_OF_ONE = ("dlc-h5", "dlc-full", "dlc-meta")
 RESULTS = (*RESULTS_OF_ONE, "dlc-assemblies")
@@ -44,6 +47,7 @@ def read(paths: Sequence[Path]) -> Model:
         ModelError: weights are missing, or the configuration asks for what is not known.
         UsageError: two that form no pair.
     """
+    paths = [each for path in paths for each in (choose(path) if is_project(path) else [path])]
     found = [path for path in paths if DETECTOR.fullmatch(path.name)]
     if found:
         return _with_detector(paths, *found)
@@ -69,7 +73,7 @@ def _with_detector(paths: Sequence[Path], *found: Path) -> Model:
 
 
 def _read(path: Path, detector: Path | None = None) -> Model:
-    place = find(choose(path)[0] if is_project(path) else path)
+    place = find(path)
     assert place is not None
     config = _configuration(place)
     try:
@@ -113,6 +117,7 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
         heads=tuple(networks.head(name, heads[name], stride, config["model"].get("neck")) for name in names),
     )
     skeleton = _skeleton(config["metadata"])
+    _check_numbers(skeleton, dict(zip(names, network.heads, strict=True)))
     last = Stage(
         preparation=_preparation_of(method, config),
         network=network,
@@ -150,6 +155,19 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
         return stored.stage_weights(place.snapshot, part, names)
 
     return Model(spec, digest, (place.snapshot if place.exported else place.folder,), weights)
+
+
+def _check_numbers(skeleton: Skeleton, heads: Mapping[str, Part]) -> None:
+    """Names of the metadata and channels of the heads belong together."""
+    named = {
+        "bodypart": ("keypoints", len(skeleton.keypoints) - len(skeleton.unique)),
+        "unique_bodypart": ("keypoints", len(skeleton.unique)),
+        "identity": ("classes", len(skeleton.individuals)),
+    }
+    for name, (option, number) in named.items():
+        told = heads[name].options[option] if name in heads else 0
+        if told != number and (name in heads or name == "unique_bodypart"):
+            raise ModelError(f"the metadata names {number}, and the head {name} tells of {told}")
 
 
 def _preparation_of(method: str, config: Config) -> Preparation:
@@ -197,10 +215,12 @@ def _preparation(data: Config, *, boxed: bool = False) -> Preparation:
         raise ModelError(f"data.colormode {data['colormode']} is not supported")
     if not given(told, "normalize_images", True) or given(told, "scale_to_unit_range", False):
         raise ModelError("pictures that are not normalised as ImageNet's are not supported")
-    for key in ("resize", "longest_max_size"):
-        if told.get(key):
-            raise ModelError(f"data.inference.{key} is not supported yet")
+    if odd := [key for key, value in told.items() if value and key not in TRANSFORMS]:
+        raise ModelError(f"data.inference.{odd[0]} is not supported")
     padding: Config = given(told, "auto_padding", {})
+    known = {key for key, value in padding.items() if not value or (key, value) in PADDED}.union(SIDES)
+    if odd := [key for key in padding if key not in known]:
+        raise ModelError(f"data.inference.auto_padding.{odd[0]}: {padding[odd[0]]} is not supported")
     sides = {padding.get(f"pad_{side}_divisor") or 1 for side in ("height", "width")}
     if len(sides) > 1:
         raise ModelError("pictures are padded to different multiples in height and width")

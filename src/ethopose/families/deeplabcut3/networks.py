@@ -63,7 +63,8 @@ def _known(table: Mapping[str, Callable[..., Any]], config: Config, what: str) -
 def _resnet(config: Config) -> tuple[Part, int]:
     stride = int(given(config, "output_stride", 32))
     name = given(config, "model_name", "resnet50")
-    return Part(name="timm", options={"model": name, "max_stride": stride, "output_stride": stride}), stride
+    options = {"model": name, "max_stride": stride, "output_stride": stride, "imagenet": True}
+    return Part(name="timm", options=options), stride
 
 
 def _dlcrnet(config: Config) -> tuple[Part, int]:

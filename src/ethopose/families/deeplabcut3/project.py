@@ -43,6 +43,8 @@ def choose(
         raise UsageError("a train folder is of one shuffle", where=folder, fix="name the project's folder")
     wanted = told.get("snapshotindex") if snapshot is None else snapshot
     chosen = [_chosen(snapshots(folder, SNAPSHOT), wanted, folder)]
+    if detector_snapshot is None and _is_top_down(folder):
+        detector_snapshot = told.get("detector_snapshotindex")
     if detector_snapshot is not None:
         chosen.append(_chosen(snapshots(folder, DETECTOR), detector_snapshot, folder))
     return chosen
@@ -66,14 +68,18 @@ def _train_folder(
     project: Path, told: Mapping[str, Any], shuffle: int, index: int, iteration: int | None, prefix: str
 ) -> Path:
     """Wherever the project was trained: its own paths may be of another machine."""
-    iteration = int(told.get("iteration") or 0) if iteration is None else iteration
-    fractions = told.get("TrainingFraction") or [0.95]
+    try:
+        iteration = int(told.get("iteration") or 0) if iteration is None else iteration
+        fractions = list(map(float, told.get("TrainingFraction") or [0.95]))
+    except (TypeError, ValueError) as error:
+        what = f"iteration or TrainingFraction make no sense ({error})"
+        raise ModelError(what, where=project / PROJECT) from error
     if not 0 <= index < len(fractions):
         raise UsageError(
             f"no training set {index}: TrainingFraction has {len(fractions)}", where=project / PROJECT
         )
     place = project / prefix / MODELS / f"iteration-{iteration}"
-    wanted = f"-trainset{int(100 * float(fractions[index]))}shuffle{shuffle}"  # truncated, as DeepLabCut does
+    wanted = f"-trainset{int(100 * fractions[index])}shuffle{shuffle}"  # truncated, as DeepLabCut does
     for folder in sorted(place.glob(f"*{wanted}")):
         if (folder / "train" / CONFIG).is_file():
             return folder / "train"
@@ -83,6 +89,10 @@ def _train_folder(
         where=place,
         fix="choose with --shuffle, --trainingset-index, --iteration and --modelprefix",
     )
+
+
+def _is_top_down(train: Path) -> bool:
+    return str(read_yaml(train / CONFIG).get("method")).lower() == "td"
 
 
 def _check_keypoints(told: Mapping[str, Any], train: Path) -> None:

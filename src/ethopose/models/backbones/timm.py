@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ethopose.core import SpecError
-from ethopose.models.layers import Normalise
+from ethopose.models.layers import IMAGENET, Normalise
 
 # Names to begin with, and their millions of parameters without classifier.
 RECOMMENDED = {
@@ -27,12 +27,19 @@ class Timm(nn.Module):
     """The encoder `model` with its features down to `max_stride`; `channels` maps strides to channels.
 
     With `output_stride` no layer goes deeper: those that would are dilated instead (of encoders that can).
-    Pictures from 0 to 1 are normalised here by the mean and deviation that timm tells of the model. Nothing
-    is downloaded: weights are by chance, or those that `ethopose.models.pretrained` fetches.
+    Pictures from 0 to 1 are normalised here by the mean and deviation that timm tells of the model, or by
+    those of ImageNet with `imagenet`. Nothing is downloaded: weights are by chance, or those that
+    `ethopose.models.pretrained` fetches.
     """
 
     def __init__(
-        self, *, in_channels: int = 3, model: str, max_stride: int = 32, output_stride: int | None = None
+        self,
+        *,
+        in_channels: int = 3,
+        model: str,
+        max_stride: int = 32,
+        output_stride: int | None = None,
+        imagenet: bool = False,
     ) -> None:
         super().__init__()
         self.in_channels, self.model = in_channels, model
@@ -47,7 +54,8 @@ class Timm(nn.Module):
         self.encoder = create_encoder(model, in_channels, out_indices=tuple(deepest.values()), **dilated)
         self.channels = {stride: whole.feature_info.channels()[index] for stride, index in deepest.items()}
         told = self.encoder.pretrained_cfg
-        self.normalise = Normalise(told["mean"], told["std"], in_channels)
+        mean, std = IMAGENET if imagenet else (told["mean"], told["std"])
+        self.normalise = Normalise(mean, std, in_channels)
 
     def forward(self, image: Float[Tensor, "batch channel height width"]) -> dict[int, Tensor]:
         """Feature maps by stride."""
