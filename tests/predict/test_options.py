@@ -96,6 +96,16 @@ def test_frames_are_those_named(predict):
     assert result.frames.frame.tolist() == [3, 4, 5, 9]
 
 
+def test_cropping_looks_at_a_part_and_tells_of_the_whole(predict):
+    _, whole = predict(name="whole")
+    height, width = whole.video["height"], whole.video["width"]
+    _, part = predict("--cropping", f"8,{width},0,{height}", name="part")
+    assert part.manifest.settings["cropping"] == [8, width, 0, height]
+    assert np.nanmin(part.xy[..., 0]) >= 7
+    assert predict("--cropping", f"8,{width + 1},0,{height}", name="none")[0].code == 2
+    assert predict("--cropping", "8,4,0,9", name="none")[0].code == 2
+
+
 def test_device_is_the_one_named_or_an_error(predict, tmp_path):
     _, result = predict("--device", "cpu")
     assert result.manifest.settings["device"] == "cpu"
