@@ -216,6 +216,14 @@ def test_a_project_with_other_keypoints_than_its_model_is_told_with_both(project
         load(project)
 
 
+def test_a_strangers_configuration_above_a_copied_folder_is_none_of_its_project(project, tmp_path):
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    shutil.copytree(train, tmp_path / "lab/models/x/train")
+    before = load(tmp_path / "lab/models/x/train").spec.provenance["deeplabcut"]
+    (tmp_path / "lab/config.yaml").write_text("iteration: 9\nmultianimalproject: true\n")
+    assert load(tmp_path / "lab/models/x/train").spec.provenance["deeplabcut"] == before
+
+
 def test_the_command_line_chooses_in_the_words_of_the_tool(project, ethopose_says):
     train = next(project.glob("dlc-models-pytorch/*/*/train"))
     write_snapshots(train, "snapshot-002.pt")

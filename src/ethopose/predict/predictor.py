@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ethopose.core import MemoryFullError, Poses
+from ethopose.core import MemoryFullError, Poses, UsageError
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.boxes import cut
@@ -90,6 +90,10 @@ class Predictor:
         if self.window is None:
             return images
         left, right, top, bottom = self.window
+        height, width = images.shape[1:3]
+        if right > width or bottom > height:  # of a folder whose images differ
+            part = ",".join(map(str, self.window))
+            raise UsageError(f"the part {part} reaches beyond a picture of {width} x {height} px")
         return images[:, top:bottom, left:right]
 
     def _whole(self, instances: Instances) -> Instances:

@@ -44,9 +44,11 @@ def _project(train: Path) -> Config:
     for folder in train.absolute().parents[:6]:
         if (folder / PROJECT).is_file():
             try:
-                return read_yaml(folder / PROJECT)
+                told = read_yaml(folder / PROJECT)
             except ModelError:
                 return {}  # the model runs without it
+            if {"Task", "bodyparts"} <= told.keys():  # other tools have a file of this name, too
+                return told
     return {}
 
 
