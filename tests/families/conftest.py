@@ -1,9 +1,12 @@
 """Model folders of every family."""
 
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 import torch
+from dlc3_nets import Recorded, make_net
 from model_folders import WRITERS
 
 from ethopose.families import FAMILIES
@@ -25,3 +28,9 @@ def folder(family, tmp_path) -> Path:
     path = tmp_path / "mice"
     WRITERS[family.name](path)
     return path
+
+
+@pytest.fixture(scope="session")
+def net(shared_data, tmp_path_factory) -> Callable[[str], Recorded]:
+    """A network of DeepLabCut 3 by the name of its recording, made once."""
+    return cache(partial(make_net, shared_data, folder=tmp_path_factory.mktemp("nets")))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from dlc3_nets import make_net
 
 import ethopose
 from ethopose.core import ModelError, UsageError
@@ -23,18 +22,6 @@ SEVERAL = {
     "dlcrnet_stride32": ("heatmap", "locref", "paf"),
     "dekr_w18": ("heatmap", "offset"),
 }
-
-
-@pytest.fixture(scope="module")
-def net(shared_data, tmp_path_factory):
-    folder, made = tmp_path_factory.mktemp("nets"), {}
-
-    def give(name: str):
-        if name not in made:
-            made[name] = make_net(shared_data, name, folder)
-        return made[name]
-
-    return give
 
 
 @pytest.fixture

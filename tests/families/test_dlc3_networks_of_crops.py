@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from dlc3_nets import Recorded, make_net
+from dlc3_nets import Recorded
 from dlc3_pairs import FRAMES, make_pair, write_weights
 
 import ethopose
@@ -20,11 +20,6 @@ from ethopose.models.conditions import Conditions, condition_crops, rescored
 from ethopose.models.spec import Conditioning, Network, Part, Preparation, Stage
 
 CONDITIONED = ("ctd_prenet_rtmpose_s", "ctd_prenet_hrnet_w32", "ctd_coam_w32")
-
-
-@pytest.fixture(scope="module")
-def net(shared_data, tmp_path_factory):
-    return lambda name: make_net(shared_data, name, tmp_path_factory.mktemp("nets"))
 
 
 def answers(recorded: Recorded, pictures: np.ndarray) -> dict[str, np.ndarray]:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from dlc3_nets import make_net
 
 import ethopose
 from ethopose.core import ModelError, UsageError
@@ -29,18 +28,6 @@ from ethopose.runtime import Compute, StageSource, compile_stage
 
 DETECTORS = ("td_resnet_101_ssdlite", "td_hrnet_w32_frcnn_mobilenet", "rtmpose_s_frcnn_resnet50")
 NETS = (*DETECTORS, "rtmpose_m")
-
-
-@pytest.fixture(scope="module")
-def net(shared_data, tmp_path_factory):
-    folder, made = tmp_path_factory.mktemp("nets"), {}
-
-    def give(name: str):
-        if name not in made:
-            made[name] = make_net(shared_data, name, folder)
-        return made[name]
-
-    return give
 
 
 def found_in(model, image: np.ndarray, runtime: str) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
