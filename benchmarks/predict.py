@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,12 +95,20 @@ def network_alone(options: argparse.Namespace, precision: str, seconds: float = 
     block = next(video.blocks(np.arange(batch), batch, gray=gray))
     pictures = to_pictures(fit(block.image, stage.preparation).images, stage.preparation)
     source = StageSource(stage, lambda: model.weights(0), f"{model.digest}.0")
-    compiled = compile_stage(source, pictures.shape, resolve(Compute(precision=precision)))
+    compute = resolve(Compute(precision=precision))
+    compiled = compile_stage(source, pictures.shape, compute)
     compiled.network(pictures)
-    began, frames = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        compiled.network(pictures)
-        frames += len(pictures)
+    began = time.perf_counter()
+
+    def work(_: int) -> int:
+        frames = 0
+        while time.perf_counter() - began < seconds:
+            compiled.network(pictures)
+            frames += len(pictures)
+        return frames
+
+    with ThreadPoolExecutor(compute.at_once) as pool:
+        frames = sum(pool.map(work, range(compute.at_once)))
     return frames / (time.perf_counter() - began)
 
 

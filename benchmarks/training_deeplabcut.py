@@ -21,15 +21,11 @@ import deeplabcut
 import pandas as pd
 import torch
 from deeplabcut.core.config import ProjectConfig
-from deeplabcut.pose_estimation_pytorch import analyze_images, train_network
-from deeplabcut.pose_estimation_pytorch.models import PoseModel
-from deeplabcut.pose_estimation_pytorch.runners.train import PoseTrainingRunner
+from deeplabcut.pose_estimation_pytorch import analyze_images
+
+from deeplabcut_timed import train_timed
 
 NETWORK, BATCH, SCORER = "cspnext_s", 8, "people"
-
-
-class BudgetSpent(Exception):  # noqa: N818 (no error: how to leave its training)
-    """Carries the training runner out."""
 
 
 def project(labels: peer.Labels, folder: Path) -> tuple[Path, list[Path]]:
@@ -59,34 +55,6 @@ def project(labels: peer.Labels, folder: Path) -> tuple[Path, list[Path]]:
     return folder / "config.yaml", images
 
 
-def train(config: Path, clock: peer.Clock) -> None:
-    """Its training, not pretrained, ended by the clock; the last weights become its newest snapshot."""
-    build, fit, step = PoseModel.build, PoseTrainingRunner.fit, PoseTrainingRunner.step
-
-    def from_nothing(cfg, weight_init=None, pretrained_backbone=True):
-        return build(cfg, weight_init, pretrained_backbone=False)
-
-    def timed_fit(runner, *loaders, **lengths):
-        clock.start()
-        fit(runner, *loaders, **lengths)
-        clock.pause()
-
-    def timed_step(runner, batch, mode="train"):
-        losses = step(runner, batch, mode)
-        if clock.step(len(batch["image"])):
-            clock.pause()
-            raise BudgetSpent(runner)
-        return losses
-
-    PoseModel.build, PoseTrainingRunner.fit, PoseTrainingRunner.step = from_nothing, timed_fit, timed_step
-    changes = {"runner.eval_interval": 10_000, "train_settings.seed": OPTIONS.seed}
-    try:
-        train_network(config, device="cpu", pytorch_cfg_updates=changes)
-    except BudgetSpent as spent:
-        (runner,) = spent.args
-        runner.snapshot_manager.update(runner.current_epoch, runner.state_dict(), last=True)
-
-
 def main() -> None:
     torch.set_num_threads(OPTIONS.threads)
     labels, clock = peer.read_labels(OPTIONS.labels, OPTIONS.split), peer.Clock(60 * OPTIONS.minutes)
@@ -101,7 +69,7 @@ def main() -> None:
             testIndices=[indices[labels.held_out]],
             net_type=NETWORK,
         )
-        train(config, clock)
+        train_timed(config, clock, {"train_settings.seed": OPTIONS.seed})
         asked = images[labels.held_out]
         found = analyze_images(config, asked, device="cpu", output_dir=folder, progress_bar=False)
     names = labels.names[labels.held_out]

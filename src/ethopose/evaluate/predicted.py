@@ -17,7 +17,6 @@ from ethopose.predict import Options, Profile
 from ethopose.predict.options import BATCH_SIZE
 from ethopose.predict.pipeline import in_order, read_ahead
 from ethopose.predict.predictor import Predictor
-from ethopose.predict.video import PARALLEL
 from ethopose.runtime import resolve
 
 SIZES_AT_ONCE = 4  # sizes of picture that wait for company: as many as `Predictor` keeps compiled
@@ -41,7 +40,7 @@ def found_by_model(
     predictor = Predictor(model, compute, threshold=options.peak_threshold, limit=options.max_instances)
     batch = options.batch_size or BATCH_SIZE[str(compute.runtime)]
     blocks = read_ahead(_blocks(images, wanted, batch))
-    founds = in_order(lambda block: predictor(block, batch, Profile()), blocks, PARALLEL)
+    founds = in_order(lambda block: predictor(block, batch, Profile()), blocks, predictor.parallel)
     by_image: dict[int, Poses] = {}
     left_out = 0
     progress(0, len(wanted))

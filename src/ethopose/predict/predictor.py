@@ -63,6 +63,11 @@ class Predictor:
         self.columns = BOX if boxed and len(stages) == 2 else {}
         self._stages = [_Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
 
+    @property
+    def parallel(self) -> int:
+        """Batches under way: one more than the network computes, to prepare, decode and group meanwhile."""
+        return self.compute.at_once + 1
+
     def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
         """The animals in a block of at most `batch` frames."""
         first, images = self._stages[0], self._within(block.image)

@@ -28,8 +28,6 @@ from ethopose.store import Extra, FrameTable, Manifest, ModelRecord, Result, pla
 log = logging.getLogger(__name__)
 
 PART_FRAMES = 1024
-PARALLEL = 2  # batches under way: while one is in the network another is prepared, decoded or grouped
-
 Progress = Callable[[int, int], None]  # (frames done, frames in all)
 
 
@@ -95,7 +93,9 @@ class Parts:
         progress(done, total)
         frames = np.concatenate([np.empty(0, np.int64), *(made.selected(*run) for run in runs)])
         blocks = read_ahead(_timed(self.video.blocks(frames, made.batch, gray=self.video.gray), profile))
-        founds = in_order(lambda block: self.predictor(block, made.batch, profile), blocks, PARALLEL)
+        founds = in_order(
+            lambda block: self.predictor(block, made.batch, profile), blocks, self.predictor.parallel
+        )
         waiting: list[BlockPoses] = []
         left_out = since = 0
         with Behind() as behind, closing(blocks), closing(founds):

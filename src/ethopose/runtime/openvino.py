@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import queue
 import sys
 import threading
 from collections.abc import Iterator
@@ -40,7 +41,9 @@ class OpenVinoStage:
 
     def __init__(self, source: StageSource, shape: Shape, compute: Compute) -> None:
         self._source, self._shape = source, shape
-        self._network = _Graph(self._converted("network"), _HINT[compute.precision], compute.threads)
+        self._network = _Graph(
+            self._converted("network"), _HINT[compute.precision], compute.threads, compute.at_once
+        )
         self._decode: dict[bool, _Graph] = {}
         self._making = threading.Lock()
 
@@ -62,13 +65,13 @@ class OpenVinoStage:
 
 
 class _Graph:
-    """A compiled graph with the one set of buffers that it works in; callers take turns."""
+    """A compiled graph with the sets of buffers that it works in; callers take turns at them."""
 
-    def __init__(self, path: Path, precision: str, threads: int | None) -> None:
+    def __init__(self, path: Path, precision: str, threads: int | None, at_once: int = 1) -> None:
         options = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": at_once,
         }
         try:
             compiled = _core().compile_model(path, "CPU", options)
@@ -79,19 +82,22 @@ class _Graph:
                 fix="delete the cache folder, or choose --runtime torch",
             ) from error
         self._names = [output.get_any_name() for output in compiled.outputs]
-        self._request = compiled.create_infer_request()
-        self._turn = threading.Lock()
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(at_once):
+            self._free.put(compiled.create_infer_request())
 
     def __call__(self, inputs: list[np.ndarray]) -> Arrays:
-        with self._turn:
-            try:
-                self._request.infer(inputs, share_inputs=True)
-            except RuntimeError as error:
-                raise InferenceError(f"OpenVINO failed ({_first_line(error)})") from error
+        request = self._free.get()
+        try:
+            request.infer(inputs, share_inputs=True)
             return {
                 name: tensor.data.copy()
-                for name, tensor in zip(self._names, self._request.output_tensors, strict=True)
+                for name, tensor in zip(self._names, request.output_tensors, strict=True)
             }
+        except RuntimeError as error:
+            raise InferenceError(f"OpenVINO failed ({_first_line(error)})") from error
+        finally:
+            self._free.put(request)
 
 
 def has_bf16() -> bool:

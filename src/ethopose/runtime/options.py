@@ -19,6 +19,11 @@ class Compute:
     precision: str = "fp32"
     threads: int | None = None
 
+    @property
+    def at_once(self) -> int:
+        """Batches that graph 1 computes side by side: threads that share one wait for each other."""
+        return min(self.threads or 1, 2) if self.runtime == "openvino" else 1
+
     def __post_init__(self) -> None:
         if self.runtime not in (None, *RUNTIMES):
             raise UsageError(f"no runtime is named {self.runtime!r}", fix=f"choose {' or '.join(RUNTIMES)}")
