@@ -28,7 +28,7 @@ import training_shared as peer
 from deeplabcut_timed import train_timed
 
 SCORER, BATCH = "people", 8
-TRAINED_AT_ONCE, TRAINED_SIZE = 4, 256  # images and px of their crops: more steps in the minutes
+TRAINED_AT_ONCE, TRAINED_SIZE = 2, 160  # images and px of their crops: more steps in the minutes
 
 
 def project(world: Path) -> Path:

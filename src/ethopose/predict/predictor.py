@@ -17,13 +17,13 @@ from ethopose.models.conditions import condition_crops, conditions_of, rescored
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
+from ethopose.predict.options import BATCH_SIZE
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Window
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
 
 log = logging.getLogger(__name__)
 
-CROPS_AT_ONCE = 4  # the batch of second stages; frames hold few animals, and a crop is small
 SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
 
 
@@ -58,6 +58,7 @@ class Predictor:
         if threshold is not None:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
         self.limit = limit
+        self._crops = BATCH_SIZE[str(compute.runtime)]  # that the second stage sees at a time
         self.threshold = stages[-1].peak_threshold
         boxed = stages[-1].preparation.boxed is not None and "box" not in model.spec.skeleton.keypoints
         self.columns = BOX if boxed and len(stages) == 2 else {}
@@ -117,7 +118,7 @@ class Predictor:
         with profile.during("preparation"):
             crops = cut(fitted, found.frame, found.xy, second.stage.preparation)
             pictures = to_pictures(crops.images, second.stage.preparation)
-        arrays = second.found(pictures, CROPS_AT_ONCE, profile)
+        arrays = second.found(pictures, self._crops, profile)
         with profile.during("grouping"):
             context = Context(second.stage.peak_threshold, None, found.frame, found.score)
             instances = second.grouping(arrays, context)
@@ -133,7 +134,7 @@ class Predictor:
             conditions, crops, pictures = condition_crops(fitted.images, conditions_of(told), size, how)
         if not len(pictures):
             return no_instances(len(self.model.spec.skeleton.keypoints))
-        found = second.found(pictures, CROPS_AT_ONCE, profile)
+        found = second.found(pictures, self._crops, profile)
         with profile.during("grouping"):
             context = Context(second.stage.peak_threshold, None, conditions.frame)
             instances = second.grouping(found, context)
