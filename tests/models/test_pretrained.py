@@ -107,7 +107,7 @@ def test_a_hub_that_fails_is_told_with_its_reason(error, monkeypatch):
     def refuse(*names, **options):
         raise error
 
-    monkeypatch.setattr(pretrained, "_out_of_reach", lambda: None)
+    monkeypatch.setattr(pretrained, "out_of_reach", lambda: None)
     monkeypatch.setattr(_builder, "load_state_dict_from_hf", refuse)
     told = imagenet_weights(ENCODER, 3)
     assert isinstance(told, Unreachable)
@@ -119,7 +119,7 @@ def test_a_hub_that_answers_with_an_error_is_within_reach(monkeypatch):
         raise urllib.error.HTTPError(address, 503, "busy", None, None)
 
     monkeypatch.setattr(pretrained.urllib.request, "urlopen", busy)
-    assert pretrained._out_of_reach() is None
+    assert pretrained.out_of_reach() is None
 
 
 @pytest.mark.parametrize("name", ["nano", "unet"])

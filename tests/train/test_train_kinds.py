@@ -111,7 +111,7 @@ BACKBONES = [
 @pytest.mark.parametrize("backbone", BACKBONES, ids=lambda part: part["name"])
 def test_a_backbone_by_name_learns(backbone, one, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(pretrained, "_cached", lambda model: None)
-    monkeypatch.setattr(pretrained, "_out_of_reach", lambda: "no route to host")
+    monkeypatch.setattr(pretrained, "out_of_reach", lambda: "no route to host")
     how = tiny(every_stage={"backbone": backbone})
     if backbone["name"] == "unet":
         del how["every_stage"]["neck"]

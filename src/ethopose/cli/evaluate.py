@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
 from ethopose.cli.predicting import chooses_model
 from ethopose.cli.screen import Screen
+from ethopose.core import UsageError
+
+if TYPE_CHECKING:
+    from ethopose.evaluate import Drawing
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,6 +36,15 @@ def evaluate(
     pcutoff: Annotated[
         float, Option(min=0, max=1, help="Some numbers leave out points of less confidence.")
     ] = 0.6,
+    draw: Annotated[
+        bool, Option("--draw", help="Draw every labelled image, with what was placed and what was found.")
+    ] = False,
+    color_by: Annotated[str | None, Option(help="Of --draw: keypoint, or individual.")] = None,
+    colormap: Annotated[str | None, Option(help="Of --draw: of matplotlib; rainbow if left out.")] = None,
+    dot_size: Annotated[float | None, Option(help="Of --draw: px across a mark; 12 if left out.")] = None,
+    alpha: Annotated[
+        float | None, Option(help="Of --draw: how opaque marks are, 0 to 1; 0.7 if left out.")
+    ] = None,
     batch_size: Annotated[
         int | None, Option("-b", "--batch-size", min=1, help="Images that the network sees at a time.")
     ] = None,
@@ -58,6 +71,7 @@ def evaluate(
     from ethopose.evaluate import evaluate as measure
 
     screen: Screen = context.obj
+    drawing = _drawing(draw=draw, by=color_by, colormap=colormap, dot_size=dot_size, alpha=alpha)
     with screen.progress() as bar:
         evaluation = measure(
             target if len(target) > 1 else target[0],
@@ -76,5 +90,17 @@ def evaluate(
             precision=precision,
             trust_code=trust_code or None,
         )
+        if drawing is not None:
+            evaluation.draw(drawing, lambda done, total: bar("drawing", done, total))
     screen.report(evaluation.as_data(), evaluation.lines())
     return int(evaluation.exit_code)
+
+
+def _drawing(*, draw: bool, **wanted: Any) -> Drawing | None:
+    from ethopose.evaluate import Drawing
+
+    told = {name: value for name, value in wanted.items() if value is not None}
+    if told and not draw:
+        option = {"by": "--color-by"}.get(name := next(iter(told)), f"--{name.replace('_', '-')}")
+        raise UsageError(f"{option} is of the pictures that --draw writes", fix="--draw, or leave it out")
+    return Drawing(**told) if draw else None

@@ -38,10 +38,7 @@ def marks(
     seen = enlarged(found, factor).reshape(-1, 2)
     draw_links(canvas, truth, seen, PAPER, line=1)
     draw_crosses(canvas, truth, colours, arm=ARM, line=1)
-    for point, colour in zip(seen, colours, strict=True):
-        if not np.isnan(point).any():
-            cv2.circle(canvas, fixed(point), (DOT + 1) << SHIFT, INK, cv2.FILLED, cv2.LINE_AA, SHIFT)
-            cv2.circle(canvas, fixed(point), DOT << SHIFT, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+    draw_dots(canvas, seen, colours, radius=DOT)
     return canvas
 
 
@@ -50,14 +47,32 @@ def enlarged(xy: Float[np.ndarray, "*any 2"], factor: float) -> Float[np.ndarray
     return (xy + 0.5) * factor - 0.5
 
 
-def draw_crosses(canvas: Canvas, points: Points, colours: Sequence[Colour], *, arm: float, line: int) -> None:
-    """A plus with a dark rim on each point; NaN is left out."""
+def draw_crosses(
+    canvas: Canvas,
+    points: Points,
+    colours: Sequence[Colour],
+    *,
+    arm: float,
+    line: int,
+    slanted: bool = False,
+) -> None:
+    """A plus, or an x, with a dark rim on each point; NaN is left out."""
+    arms = ((arm, arm), (arm, -arm)) if slanted else ((arm, 0.0), (0.0, arm))
     for ink in (True, False):
         for point, colour in zip(points, colours, strict=True):
-            for along in () if np.isnan(point).any() else ((arm, 0.0), (0.0, arm)):
+            for along in () if np.isnan(point).any() else arms:
                 ends = fixed(point - along), fixed(point + along)
                 width = line + 2 if ink else line
                 cv2.line(canvas, *ends, INK if ink else colour, width, cv2.LINE_AA, SHIFT)
+
+
+def draw_dots(canvas: Canvas, points: Points, colours: Sequence[Colour], *, radius: float) -> None:
+    """A dot with a dark rim on each point; NaN is left out."""
+    size, rim = (round(each * (1 << SHIFT)) for each in (radius, radius + 1))
+    for point, colour in zip(points, colours, strict=True):
+        if not np.isnan(point).any():
+            cv2.circle(canvas, fixed(point), rim, INK, cv2.FILLED, cv2.LINE_AA, SHIFT)
+            cv2.circle(canvas, fixed(point), size, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
 
 
 def draw_links(canvas: Canvas, starts: Points, ends: Points, colour: Colour, *, line: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ethopose.core import ExitCode
+from ethopose.evaluate.drawing import LABELLED, Drawing, draw_labelled
 from ethopose.evaluate.naming import short_name
 from ethopose.evaluate.sample import ALL, Sample
 from ethopose.evaluate.summary import Row
@@ -72,6 +74,15 @@ class Evaluation:
             "error": points.error,
         }
         return pd.DataFrame(columns)
+
+    def draw(self, how: Drawing | None = None, progress: Callable[[int, int], None] | None = None) -> Path:
+        """Write every image that was looked at, with its labels and what was found; gives their folder.
+
+        `progress` is told images done, and in all. Raises `ResultError`.
+        """
+        folder = self.path / LABELLED
+        draw_labelled(self.sample, folder, how or Drawing(), cutoff=self.pcutoff, progress=progress)
+        return folder
 
     @property
     def exit_code(self) -> ExitCode:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ethopose.core import ResultError
+from ethopose.evaluate.drawing import LABELLED
 from ethopose.evaluate.evaluation import Evaluation
 from ethopose.evaluate.report import draw_report
 from ethopose.evaluate.worst import SHEET, draw_worst, is_drawing
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 TABLE, POINTS, PAGE, IMAGES = "metrics.csv", "predictions.csv", "report.png", "worst"
 NUMBERS = "metrics.json"  # written last: the evaluation is finished where it is
-WRITTEN = {TABLE, POINTS, PAGE, IMAGES, SHEET}  # by one that was not finished
+WRITTEN = {TABLE, POINTS, PAGE, IMAGES, SHEET, LABELLED}  # by one that was not finished
 
 
 def evaluation_path(source: Model | Result, split: str | None, out: Path | None) -> Path:
@@ -74,6 +75,8 @@ def write(evaluation: Evaluation) -> None:
     for old in (folder / IMAGES).iterdir():
         if is_drawing(old) and old not in drawn:
             remove(old)
+    for old in (folder / LABELLED).glob("*.png"):  # what an earlier evaluation had drawn
+        remove(old)
     with replacing(folder / NUMBERS) as file:
         file.write(json.dumps(evaluation.as_data(), indent=1, allow_nan=False).encode() + b"\n")
 

@@ -16,6 +16,12 @@ def short_name(image: Image) -> str:
     return "/".join(image.path.parts[-2:])
 
 
+def file_name(image: Image) -> str:
+    """The same without what files cannot be called, and without a suffix: `m4s1_img0044`."""
+    name = short_name(image)
+    return re.sub(r"[^\w.-]+", "_", name.rsplit(".", 1)[0] if "#" not in name else name)
+
+
 def recording(image: Image) -> str:
     """The recording's name without a suffix: the video's, or that of the folder that its images lie in."""
     if image.video or image.frame is not None:

@@ -12,7 +12,7 @@ from jaxtyping import Float64, UInt8
 from ethopose.draw import Style, overlay, page, write_png
 from ethopose.draw.marks import draw_crosses, draw_links, enlarged
 from ethopose.draw.overlay import PAPER, Pen, rescaled, resized, write_text
-from ethopose.evaluate.naming import short_name
+from ethopose.evaluate.naming import file_name, short_name
 from ethopose.evaluate.sample import Sample
 from ethopose.media import read_pictures
 
@@ -40,7 +40,7 @@ def draw_worst(sample: Sample, folder: Path, *, cutoff: float) -> list[Path]:
             continue
         index = images[rank - 1]
         canvas = _drawn(picture, sample, index, cutoff)
-        drawn.append(folder / f"{rank:02d}_{_file_name(short_name(sample.images[index]))}.png")
+        drawn.append(folder / f"{rank:02d}_{file_name(sample.images[index])}.png")
         write_png(canvas, drawn[-1])
         caption = f"{rank}  {short_name(sample.images[index])}  {_told(sample, index)}"
         tiles.append(_tile(canvas, enlarged(_places(sample, index), _factor(picture)), caption))
@@ -100,10 +100,6 @@ def _drawn(
 def _factor(picture: UInt8[np.ndarray, "height width 3"]) -> int:
     longest: int = max(picture.shape)
     return max(1, math.ceil(SIDE / longest))
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name.rsplit(".", 1)[0] if "#" not in name else name)
 
 
 def _tile(

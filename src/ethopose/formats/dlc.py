@@ -30,5 +30,5 @@ def predict_output_path(video: Path | str, model: _Model | str, folder: Path | s
     """
     scorer = model if isinstance(model, str) else model.spec.name
     video = Path(video)
-    name = H5.named.format(video=video.stem, model=scorer)
+    name = H5.file_name(video.stem, video.stem, scorer)
     return Path(folder) / name if folder is not None else video.with_name(name)

@@ -22,6 +22,8 @@ _FOREIGN = (
     RuntimeError,
 )  # what h5py, json, pyarrow and NumPy say of damaged files
 
+PARTED = "superanimal_"  # models whose name DeepLabCut sets apart from the video's
+
 
 @dataclass(frozen=True, slots=True)
 class PoseFile:
@@ -53,6 +55,11 @@ class Format:
     read: Callable[[Path], PoseFile]
     write: Callable[[Result, Path], None] = only_read
     loses: frozenset[str] = frozenset()
+
+    def file_name(self, result: str, video: str, model: str) -> str:
+        """The name of the file beside a result; `video` is its stem."""
+        parted = f"_{model}" if model.startswith(PARTED) else model
+        return self.named.format(result=result, video=video, model=parted)
 
 
 @contextmanager

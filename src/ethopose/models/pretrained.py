@@ -44,7 +44,7 @@ def imagenet_weights(
     built = BACKBONES.build("timm", in_channels=in_channels, **backbone.options)
     model, kept = backbone.options["model"], len(built.channels)
     file = file or _cached(model)
-    if file is None and (reason := _out_of_reach()):
+    if file is None and (reason := out_of_reach()):
         return Unreachable(f"no ImageNet weights of {model} in the hub's cache, and no hub ({reason})")
     given = {} if file is None else {"pretrained_cfg_overlay": {"state_dict": _read(file)}}
     try:
@@ -88,7 +88,7 @@ def _cached(model: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _out_of_reach() -> str | None:
+def out_of_reach() -> str | None:
     """Why the hub does not answer; asked once, since its client tries again and again for a minute."""
     from huggingface_hub import constants
 

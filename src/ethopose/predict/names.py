@@ -33,7 +33,7 @@ def result_path(video: Path, model: str, out: Path | None, *, several: bool) -> 
 def exported_path(result: Path, form: Format, video: Path, model: str) -> Path:
     """The file that a result is exported to: beside it, named as the format's users expect."""
     name = result.name.removesuffix(SUFFIX)
-    return result.with_name(form.named.format(result=name, video=video.stem, model=model))
+    return result.with_name(form.file_name(name, video.stem, model))
 
 
 def formats_named(names: Sequence[str] | None, default: Sequence[str]) -> list[Format]:

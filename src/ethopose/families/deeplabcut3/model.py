@@ -192,6 +192,9 @@ def scorer(place: Place, config: Config, detector: Path | None = None) -> str:
     """The name that DeepLabCut gives to what this network says, in what a detector found if there is one."""
     if place.exported:
         return place.snapshot.stem
+    zoo: Config = given(config, "superanimal", {})
+    if {path.name for path in (place.snapshot, detector) if path} == set(given(zoo, "files", ())):
+        return str(zoo["scorer"])  # as they were fetched; see `ethopose.families.superanimal`
     net = "".join(word.capitalize() for word in str(config["net_type"]).split("_"))
     task, shuffle = shuffle_of(place.folder, config)
     found = "" if detector is None else f"detector_{uid(detector)}_"
