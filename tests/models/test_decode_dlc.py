@@ -9,6 +9,7 @@ import torch
 from ethopose.models.grouping import GROUPINGS
 from ethopose.models.grouping.instances import Context
 from ethopose.models.heads import HEADS
+from ethopose.models.heads.peaks import plateau_peaks
 
 ASSEMBLIES = [f"paf_{number}" for number in (0, 1, 2, 3, 4, 5, 7, 8, 9)]
 ONE = {"channels": [], "kernels": [], "strides": []}
@@ -74,7 +75,7 @@ def test_several_animals_by_fields(name, case):
         fields=grown(2 * len(graph)),
         unit=told["locref_stdev"],
         sigma=told["sigma"],
-        peaks_kept=64 if told.get("add_discarded") else animals,
+        **({"every": True} if told.get("add_discarded") else {"peaks_kept": animals}),
     )
     outputs = {"maps": recorded["heatmap"], "offsets": recorded["locref"], "fields": recorded["paf"]}
     found = decoded(head, outputs)
@@ -96,6 +97,46 @@ def test_several_animals_by_fields(name, case):
     np.testing.assert_allclose(np.nan_to_num(made.confidence), wanted[..., 2], atol=1e-4)
     if animals > 1:
         np.testing.assert_allclose(made.score, wanted[:, 0, 4], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ASSEMBLIES)
+def test_every_peak_and_every_line_are_those_recorded(name, case):
+    told, recorded = case(name)
+    keypoints, stride, graph = told["num_multibodyparts"], told["stride"], told["graph"]
+    options = {"maps": grown(keypoints), "offsets": grown(2 * keypoints), "fields": grown(2 * len(graph))}
+    options |= {"keypoints": keypoints, "edges": graph, "kept": told["edges_to_keep"], "source": stride}
+    options |= {"unit": told["locref_stdev"], "sigma": told["sigma"], "stages": 0}
+    head = HEADS.build("staged_fields", {stride: 1}, **options, every=True, peaks_kept=256)
+    outputs = {"maps": recorded["heatmap"], "offsets": recorded["locref"], "fields": recorded["paf"]}
+    found = decoded(head, outputs)
+    there = np.isfinite(found["value"][0])
+    for number in range(keypoints):
+        if f"peaks/{number}/xy" in recorded:
+            place = found["xy"][0, number, there[number]]
+            np.testing.assert_allclose(place, recorded[f"peaks/{number}/xy"].reshape(-1, 2), atol=1e-3)
+            sure = found["value"][0, number, there[number]]
+            np.testing.assert_allclose(sure, recorded[f"peaks/{number}/conf"].ravel(), atol=1e-6)
+    for place, edge in enumerate(told["edges_to_keep"]):
+        both = np.ix_(*(there[end] for end in graph[edge]))
+        for ours, theirs in (("line_score", "m1"), ("line_length", "distance")):
+            if f"costs/{edge}/{theirs}" in recorded:
+                line = found[ours][0, place][both]
+                np.testing.assert_allclose(line, recorded[f"costs/{edge}/{theirs}"], atol=1.001e-3)
+    assert np.all(found["next_value"] == -np.inf), "none is left out"
+    few = HEADS.build("staged_fields", {stride: 1}, **options, every=True, peaks_kept=1)
+    highest = np.sort(found["value"], -1)[..., ::-1]
+    np.testing.assert_array_equal(decoded(few, outputs)["next_value"], highest[..., 1])
+
+
+def test_of_equally_high_cells_the_first_are_peaks():
+    maps = torch.zeros(1, 1, 9, 11)
+    for row, column in ((1, 8), (4, 2), (4, 6), (7, 9)):
+        maps[0, 0, row, column] = 0.5
+    maps[0, 0, 7, 4] = 0.75
+    column, row, value, left = plateau_peaks(maps, 3, 0.01)
+    assert [*zip(row[0, 0].tolist(), column[0, 0].tolist(), strict=True)] == [(1, 8), (4, 2), (7, 4)]
+    assert value[0, 0].tolist() == [0.5, 0.5, 0.75]
+    assert left.item() == 0.5
 
 
 @pytest.mark.parametrize("name", ["dekr_0", "dekr_1", "dekr_2"])

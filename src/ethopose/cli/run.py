@@ -16,6 +16,7 @@ from typer import Argument, Option
 from ethopose.cli.predicting import (
     BatchSize,
     Cropping,
+    Detections,
     Formats,
     Frames,
     MaxInstances,
@@ -93,6 +94,7 @@ def run(
     max_instances: MaxInstances = None,
     frames: Frames = None,
     cropping: Cropping = None,
+    detections: Detections = False,
     threads: Threads = None,
     runtime: Runtime = None,
     precision: Precision = "fp32",
@@ -135,6 +137,7 @@ def run(
         "max_instances": max_instances,
         "frames": frames,
         "cropping": cropping,
+        "detections": detections,
         "threads": threads,
         "runtime": runtime,
         "precision": precision,

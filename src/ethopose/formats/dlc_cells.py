@@ -7,7 +7,7 @@ found is NaN in all three numbers.
 
 In columns beyond those of every result, a result may hold `box.x`, `box.y`, `box.width`, `box.height` (px)
 and `box.score` of the detection that a row was read in, and `KEYPOINT.INDIVIDUAL`, how much a keypoint looks
-like each of the individuals.
+like each of the individuals; and in a column of lists, `nowhere`, what is told of those who are not there.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from jaxtyping import Bool, Float32, Int64
 
 from ethopose.core import DataError, Poses, Skeleton
 from ethopose.formats.format import PoseFile
-from ethopose.store import Part, Result
+from ethopose.store import Lists, Part, Result
 
+NOWHERE = "nowhere"  # the column of lists that tells how likely each individual is where nobody is
 ABSENT = -1.0  # what DeepLabCut writes for x, y and likelihood of animals that are not there
 BOX = ("box.x", "box.y", "box.width", "box.height", "box.score")
 FACTS = "deeplabcut"  # the key of a result's provenance under which its family leaves what a project says
@@ -123,10 +124,11 @@ def cropping_of(result: Result) -> tuple[int, int, int, int] | None:
 def cells(result: Result, layout: Layout) -> Iterator[Cells]:
     """The cells of a result, part by part."""
     for part in result:
-        yield _cells(part, layout)
+        yield cells_of(part, layout, result.lists(part, {NOWHERE}).get(NOWHERE))
 
 
-def _cells(part: Part, layout: Layout) -> Cells:
+def cells_of(part: Part, layout: Layout, nowhere: Lists | None = None) -> Cells:
+    """The cells of a part. `nowhere` holds how likely each individual is where nobody is."""
     keep, frames = _is_animal(part.poses), part.frames.frame
     poses, unique = part.poses[keep], is_unique(layout.skeleton)
     row = np.searchsorted(frames, poses.frame)
@@ -152,8 +154,14 @@ def _cells(part: Part, layout: Layout) -> Cells:
         boxes[row, place, :2] -= np.array(layout.corner, np.float32)
     likeness = [f"{keypoint}.{name}" for keypoint in layout.keypoints for name in layout.individuals]
     identity = placed(likeness, 0.0)
-    shaped = None if identity is None else identity.reshape(len(frames), n, len(layout.keypoints), n)
-    return Cells(frames, animals, single, boxes, shaped)
+    if identity is None:
+        return Cells(frames, animals, single, boxes, None)
+    identity = identity.reshape(len(frames), n, len(layout.keypoints), n)
+    if nowhere is not None and np.all(nowhere.length == n):
+        vacant = np.ones((len(frames), n), bool)
+        vacant[row, place] = False
+        identity[vacant] = nowhere.value.reshape(-1, n)[np.nonzero(vacant)[0], None]
+    return Cells(frames, animals, single, boxes, identity)
 
 
 def _points(poses: Poses, layout: Layout) -> Float32[np.ndarray, "instance keypoint 3"]:

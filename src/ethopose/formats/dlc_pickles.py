@@ -6,7 +6,7 @@ words that DeepLabCut pickles as objects of its own are texts, so that the files
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from ethopose.formats.dlc_cells import (
     Cells,
     Layout,
     cells,
+    cells_of,
     cropping_of,
     facts_of,
     layout_of,
     pose_file,
 )
+from ethopose.formats.dlc_peaks import Edges, detections, edges_of, graph_of
 from ethopose.formats.dlc_tracklets import nameless, single
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.pickle_stream import PickleStream
@@ -41,10 +43,30 @@ def write_full(result: Result, path: Path) -> None:
     with replacing(path) as file:
         stream = PickleStream(file)
         stream.add({"metadata": metadata})
-        for part in cells(result, layout):
-            names = [f"{_FRAME}{number:0{metadata['key_str_width']}d}" for number in part.frame.tolist()]
-            stream.add({name: _detections(part, index) for index, name in enumerate(names)})
+        for numbers, told in _told(result, layout, metadata["PAFinds"]):
+            names = [f"{_FRAME}{number:0{metadata['key_str_width']}d}" for number in numbers.tolist()]
+            stream.add(dict(zip(names, told, strict=True)))
         stream.close()
+
+
+def _told(
+    result: Result, layout: Layout, kept: Sequence[int]
+) -> Iterator[tuple[np.ndarray, Sequence[dict[str, Any]]]]:
+    """Part by part, numbers of frames and what is told of each: animals, or what they were made of."""
+    if edges_of(result) is None:
+        for part in cells(result, layout):
+            yield part.frame, [_detections(part, index) for index in range(len(part.frame))]
+        return
+    names, corner = (layout.keypoints, layout.skeleton.individuals), np.array(layout.corner, np.float32)
+    for whole in result:
+        unique = cells_of(whole, layout).unique[:, :, None]
+        told = detections(result, whole, names, kept, corner)
+        for frame, points in zip(told, unique, strict=True):
+            frame["coordinates"][0].extend(points[..., :2].copy())
+            frame["confidence"].extend(points[..., 2:].copy())
+            if "identity" in frame:
+                frame["identity"].extend(np.full((len(points), 1, len(names[1])), ABSENT))
+        yield whole.frames.frame, told
 
 
 def write_assemblies(result: Result, path: Path) -> None:
@@ -96,18 +118,27 @@ def write_meta(result: Result, path: Path) -> None:
 
 def _metadata(result: Result, layout: Layout) -> dict[str, Any]:
     names = [*layout.keypoints, *layout.unique]
+    edges = edges_of(result)
+    graph, kept = (
+        (None, facts_of(result).get("paf_best", np.arange(0))) if edges is None else _graph(result, edges)
+    )
     count = max((last for _, last in result.manifest.frames), default=-1) + 1
     return {
         "nms radius": None,
         "minimal confidence": None,
         "sigma": 1,
-        "PAFgraph": None,
-        "PAFinds": facts_of(result).get("paf_best", np.arange(0)),
+        "PAFgraph": graph,
+        "PAFinds": kept,
         "all_joints": [[number] for number in range(len(names))],
         "all_joints_names": names,
         "nframes": count,
         "key_str_width": len(str(count - 1)) if count > 1 else 0,  # ceil(log10(nframes)) without its rounding
     }
+
+
+def _graph(result: Result, edges: Edges) -> tuple[list[list[int]], np.ndarray]:
+    graph, kept = graph_of(facts_of(result), edges)
+    return [list(edge) for edge in graph], np.array(kept)
 
 
 def _detections(part: Cells, index: int) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Options:
     cropping: str | None = None
     """The part of every frame to look at, in px: from x, to x, from y, to y, such as `40,600,20,460`. Poses
     are told in the whole frame."""
+    detections: bool = False
+    """Keep every peak, and how well each line between two agrees, of models that make animals of them."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     threads: int | None = None

@@ -17,17 +17,16 @@ from ethopose.models.conditions import condition_crops, conditions_of, rescored
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
+from ethopose.predict.beside import beside, with_all
 from ethopose.predict.options import BATCH_SIZE
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Window
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
+from ethopose.store import Lists
 
 log = logging.getLogger(__name__)
 
 SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
-
-
-BOX = {"box.x": "px", "box.y": "px", "box.width": "px", "box.height": "px", "box.score": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class BlockPoses:
     status: np.ndarray
     poses: Poses
     left_out: np.ndarray  # (frame,) bool: more peaks above the threshold than are kept
-    extra: Mapping[str, np.ndarray] = field(default_factory=dict)  # further columns, row by row of poses
+    extra: Mapping[str, np.ndarray | Lists] = field(default_factory=dict)  # columns and lists beside poses
 
 
 class Predictor:
@@ -52,6 +51,7 @@ class Predictor:
         threshold: float | None,
         limit: int | None,
         window: Window | None = None,
+        detections: bool = False,
     ) -> None:
         self.model, self.compute, self.window = model, compute, window
         stages = model.spec.stages
@@ -60,9 +60,13 @@ class Predictor:
         self.limit = limit
         self._crops = BATCH_SIZE[str(compute.runtime)]  # that the second stage sees at a time
         self.threshold = stages[-1].peak_threshold
-        boxed = stages[-1].preparation.boxed is not None and "box" not in model.spec.skeleton.keypoints
-        self.columns = BOX if boxed and len(stages) == 2 else {}
-        self._stages = [_Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
+        whose = model.digest
+        if detections:
+            stages, whose = (*stages[:-1], with_all(stages[-1])), f"{whose}.all"
+        self._stages = [
+            _Runner(model, index, stage, compute, f"{whose}.{index}") for index, stage in enumerate(stages)
+        ]
+        self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=detections)
 
     @property
     def parallel(self) -> int:
@@ -88,7 +92,11 @@ class Predictor:
             instances = self._read_crops(around, fitted, profile)
             around = around[instances.picture]
         seen = block.status[instances.frame] == 0  # a frame that cannot be read is all zeros
-        extra = _boxes(self._whole(around[seen])) if self.columns else {}
+        extra: dict[str, np.ndarray | Lists] = {}
+        extra |= self.beside.of_animals(instances[seen], self._whole(around[seen]))
+        if self.beside.lists:
+            xy = self._shifted(_placed(found["xy"], first.stage, fitted))
+            extra |= self.beside.of_frames(found, xy, first.stage.peak_threshold, block.status)
         poses = self._poses(self._whole(instances[seen]), block)
         return BlockPoses(block.frame, block.status, poses, left_out, extra)
 
@@ -104,9 +112,10 @@ class Predictor:
 
     def _whole(self, instances: Instances) -> Instances:
         """In pixels of the whole frame."""
-        if self.window is None:
-            return instances
-        return replace(instances, xy=instances.xy + np.array(self.window[::2], np.float32))
+        return replace(instances, xy=self._shifted(instances.xy))
+
+    def _shifted(self, xy: np.ndarray) -> np.ndarray:
+        return xy if self.window is None else xy + np.array(self.window[::2], np.float32)
 
     def _read_crops(self, found: Instances, fitted: Fitted, profile: Profile) -> Instances:
         """The animals in crops around centroids, or of boxes, that the first stage found."""
@@ -159,10 +168,9 @@ class Predictor:
 class _Runner:
     """One stage, compiled for the sizes of picture that it meets."""
 
-    def __init__(self, model: Model, index: int, stage: Stage, compute: Compute) -> None:
+    def __init__(self, model: Model, index: int, stage: Stage, compute: Compute, digest: str) -> None:
         self.stage = stage
         self.grouping: Grouping = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
-        digest = f"{model.digest}.{index}"
         self._source = StageSource(stage, lambda: model.weights(index), digest)
         self._compute = compute
         self._compiled: dict[Shape, CompiledStage] = {}
@@ -220,14 +228,13 @@ class _Runner:
 
 
 def _in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:
+    return replace(instances, xy=_placed(instances.xy, stage, fitted))
+
+
+def _placed(xy: np.ndarray, stage: Stage, fitted: Fitted) -> np.ndarray:
     """Coordinates of pictures as pixels of the frame; divided in this order, as sleap-nn 0.3.5 does."""
-    return replace(instances, xy=unscaled(instances.xy, stage.preparation) / fitted.ratio)
-
-
-def _boxes(found: Instances) -> dict[str, np.ndarray]:
-    """The columns of `BOX`: left, top and size, px of the frame, and score."""
-    sides = *found.xy[:, 0].T, *(found.xy[:, 1] - found.xy[:, 0]).T
-    return dict(zip(BOX, (*sides, found.score), strict=True))
+    placed: np.ndarray = unscaled(xy, stage.preparation) / fitted.ratio
+    return placed
 
 
 def _overflown(found: Arrays, threshold: float, pictures: int) -> np.ndarray:

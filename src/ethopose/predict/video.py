@@ -23,11 +23,24 @@ from ethopose.predict.pipeline import Behind, in_order, read_ahead
 from ethopose.predict.predictor import BlockPoses, Predictor
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Runs, select
-from ethopose.store import Extra, FrameTable, Manifest, ModelRecord, Result, plain_columns, read, start
+from ethopose.store import (
+    Extra,
+    FrameTable,
+    Lists,
+    Manifest,
+    ModelRecord,
+    Result,
+    join_lists,
+    plain_columns,
+    read,
+    start,
+)
 
 log = logging.getLogger(__name__)
 
 PART_FRAMES = 1024
+FEW = 64  # frames of a part that keeps detections, which are a hundred times as many numbers
+
 Progress = Callable[[int, int], None]  # (frames done, frames in all)
 
 
@@ -119,8 +132,7 @@ class Parts:
                 status = np.concatenate([found.status for found in founds])
                 log.debug("%s: storing frames %d to %d", self.video.path, frame[0], frame[-1])
                 time = self.video.time[frame]
-                columns = self.predictor.columns
-                extra = {name: np.concatenate([found.extra[name] for found in founds]) for name in columns}
+                extra = {name: _joined([found.extra[name] for found in founds]) for name in founds[0].extra}
                 self.store(FrameTable(frame, time, status, animals.astype(np.int32)), poses, extra)
 
         return store
@@ -133,6 +145,11 @@ class Parts:
                 self.video.path,
                 left_out,
             )
+
+
+def _joined(parts: Sequence[np.ndarray | Lists]) -> np.ndarray | Lists:
+    lists = [part for part in parts if isinstance(part, Lists)]
+    return join_lists(lists) if lists else np.concatenate([np.asarray(part) for part in parts])
 
 
 def _timed(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
@@ -153,6 +170,7 @@ def numbers(predictor: Predictor) -> dict[str, JsonValue]:
         "precision": predictor.compute.precision,
         "device": predictor.compute.device.split(":")[0],  # any GPU of a kind will do
         **({} if predictor.window is None else {"cropping": list(predictor.window)}),
+        **predictor.beside.settings,
     }
 
 
@@ -178,9 +196,10 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
         settings=settings,
         provenance=provenance.at_start(model, compute, sources, {**settings, **more}),
         frames=select(runs, len(video)),
-        part_frames=math.ceil(PART_FRAMES / batch) * batch,
+        part_frames=math.ceil((PART_FRAMES if predictor.beside.edges is None else FEW) / batch) * batch,
         batch=batch,
-        columns=plain_columns(model.spec.skeleton) | predictor.columns,
+        columns=plain_columns(model.spec.skeleton) | dict(predictor.beside.columns),
+        lists=dict(predictor.beside.lists),
         pixel_origin=model.spec.pixel_origin,
     )
 

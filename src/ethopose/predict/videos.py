@@ -64,6 +64,7 @@ def predict_all(
         threshold=options.peak_threshold,
         limit=options.max_instances,
         window=options.window,
+        detections=options.detections,
     )
     several = paths != [Path(video) for video in videos] or len(paths) > 1
     places = _places(paths, loaded, options, several=several)

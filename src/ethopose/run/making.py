@@ -39,6 +39,7 @@ class Maker:
             threshold=options.peak_threshold,
             limit=options.max_instances,
             window=options.window,
+            detections=options.detections,
         )
         self._batch = options.batch_size or BATCH_SIZE[str(compute.runtime)]
         self._tried = False

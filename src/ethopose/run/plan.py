@@ -20,7 +20,16 @@ from ethopose.predict.options import options_from
 
 TABLES, LISTS = (".csv", ".tsv"), (".txt", ".list")
 WILD = "*?["
-DECIDING = ("peak_threshold", "max_instances", "frames", "cropping", "batch_size", "runtime", "precision")
+DECIDING = (
+    "peak_threshold",
+    "max_instances",
+    "frames",
+    "cropping",
+    "detections",
+    "batch_size",
+    "runtime",
+    "precision",
+)
 OWN_COLUMNS = ("video", "model", "recording")
 OF_THE_RUN = ("device", "strict")  # options that are none of a row's
 KINDS = {option: set(get_args(kind) or (kind,)) for option, kind in get_type_hints(Options).items()}

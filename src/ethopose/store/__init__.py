@@ -2,6 +2,7 @@
 
 from ethopose.store.atomic import make_folder, replacing, replacing_path
 from ethopose.store.claims import check_held, is_claimed
+from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
 from ethopose.store.result import SUFFIX, Part, Result, is_result, read
@@ -15,6 +16,7 @@ __all__ = [
     "UNDECODABLE",
     "Extra",
     "FrameTable",
+    "Lists",
     "Manifest",
     "ModelRecord",
     "Part",
@@ -24,6 +26,8 @@ __all__ = [
     "check_held",
     "is_claimed",
     "is_result",
+    "join_lists",
+    "lists_of",
     "make_folder",
     "note_export",
     "plain_columns",

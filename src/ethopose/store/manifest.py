@@ -42,6 +42,8 @@ class PartRecord(_Record):
     poses_crc32: _Count
     frames_bytes: _Count
     frames_crc32: _Count
+    lists_bytes: _Count = 0  # of `lists/FIRST.parquet`, where the result has columns of lists
+    lists_crc32: _Count = 0
 
 
 class Manifest(_Record):
@@ -60,6 +62,8 @@ class Manifest(_Record):
     frames: the frames selected, as runs [first, last], both inclusive, in order.
     part_frames: frames in every part but the last. batch: frames that the network saw at a time.
     columns: name of each column of the poses files, in order, and its unit; `1` is a pure number.
+    lists: name of each column of the lists files, a list a frame, and the unit of its numbers; none: there
+        are no such files.
     pixel_origin: coordinate of the centre of the top left pixel as the model counts: 0, or 0.5
         where it counts from the pixel's corner.
     convention: `faithful` to the model's own tool, or `corrected`.
@@ -80,6 +84,7 @@ class Manifest(_Record):
     part_frames: Annotated[int, Field(ge=1)] = 1024
     batch: Annotated[int, Field(ge=1)] = 1
     columns: dict[str, str] = Field(default_factory=lambda data: plain_columns(data["skeleton"]))
+    lists: dict[str, str] = {}
     pixel_origin: float = 0.0
     convention: Literal["faithful", "corrected"] = "faithful"
     parts: tuple[PartRecord, ...] = ()
@@ -216,5 +221,14 @@ def _identities(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str,
     for group, words in (("video", "the video's"), ("settings", "the setting")):
         for key in sorted(old[group].keys() | new[group].keys()):
             yield f"{words} {key}", old[group].get(key), new[group].get(key)
-    for key in ("skeleton", "frames", "part_frames", "batch", "columns", "pixel_origin", "convention"):
+    for key in (
+        "skeleton",
+        "frames",
+        "part_frames",
+        "batch",
+        "columns",
+        "lists",
+        "pixel_origin",
+        "convention",
+    ):
         yield f"the setting {key}", old[key], new[key]

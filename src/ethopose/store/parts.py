@@ -11,10 +11,11 @@ from jaxtyping import Float32
 
 from ethopose.core import DataError, Poses
 from ethopose.store.atomic import replacing
+from ethopose.store.lists import Lists, lists_table
 from ethopose.store.manifest import Manifest, PartRecord
 from ethopose.store.tables import FrameTable, encode, frames_table, poses_table
 
-Extra = Mapping[str, Float32[np.ndarray, "instance"]]
+Extra = Mapping[str, Float32[np.ndarray, "instance"] | Lists]
 
 
 def part_name(first: int) -> str:
@@ -30,7 +31,7 @@ def store_part(
     so that several processes may write parts of one result.
 
     A part holds `part_frames` selected frames, the last what is left. `extra` holds the columns that the
-    manifest declares beyond the usual ones.
+    manifest declares beyond the usual ones, and the lists.
 
     Raises:
         DataError: these are not the frames of a part, or poses and frames contradict each other.
@@ -38,7 +39,11 @@ def store_part(
     """
     extra = extra or {}
     _check(path, manifest, frames, poses, extra)
-    encoded = {"poses": encode(poses_table(poses, extra)), "frames": encode(frames_table(frames))}
+    columns = {name: each for name, each in extra.items() if not isinstance(each, Lists)}
+    lists = {name: each for name, each in extra.items() if isinstance(each, Lists)}
+    encoded = {"poses": encode(poses_table(poses, columns)), "frames": encode(frames_table(frames))}
+    if lists:
+        encoded["lists"] = encode(lists_table(lists))
     first = int(frames.frame[0])
     for folder, content in encoded.items():
         with replacing(path / folder / part_name(first)) as file:
@@ -51,12 +56,16 @@ def store_part(
         poses_crc32=zlib.crc32(encoded["poses"]),
         frames_bytes=len(encoded["frames"]),
         frames_crc32=zlib.crc32(encoded["frames"]),
+        lists_bytes=len(encoded.get("lists", b"")),
+        lists_crc32=zlib.crc32(encoded.get("lists", b"")),
     )
 
 
 def is_whole(path: Path, part: PartRecord) -> bool:
     """Whether the files of a part are there, of the size that its record tells."""
     sizes = {"poses": part.poses_bytes, "frames": part.frames_bytes}
+    if part.lists_bytes:
+        sizes["lists"] = part.lists_bytes
     files = {path / folder / part_name(part.first): size for folder, size in sizes.items()}
     return all(file.is_file() and file.stat().st_size == size for file, size in files.items())
 
@@ -73,6 +82,8 @@ def _check(path: Path, manifest: Manifest, frames: FrameTable, poses: Poses, ext
     known = np.isin(poses.frame, frames.frame).all()
     if not known or not np.array_equal(np.bincount(rows, minlength=len(frames)), frames.animals):
         raise DataError("poses and frames tell different numbers of animals", where=path)
-    if set(extra) != set(manifest.extra_columns) or any(len(v) != len(poses) for v in extra.values()):
-        declared = ", ".join(manifest.extra_columns) or "none"
+    wanted = dict.fromkeys(manifest.extra_columns, len(poses)) | dict.fromkeys(manifest.lists, len(frames))
+    kinds = {name for name, each in extra.items() if isinstance(each, Lists)}
+    if {name: len(each) for name, each in extra.items()} != wanted or kinds != set(manifest.lists):
+        declared = ", ".join(wanted) or "none"
         raise DataError(f"extra columns are not those declared ({declared})", where=path)

@@ -1,6 +1,6 @@
 """Read a result: a folder on disk, lazy by part."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int16, Int32, Int64
 from pydantic import JsonValue
 
 from ethopose.core import DataError, FormatError, Poses, Skeleton, join_poses
+from ethopose.store.lists import Lists, table_to_lists
 from ethopose.store.manifest import NAME, Manifest, PartRecord, read_manifest
 from ethopose.store.parts import part_name
 from ethopose.store.tables import (
@@ -63,6 +64,24 @@ class Result:
     def __iter__(self) -> Iterator[Part]:
         for record in self.manifest.parts:
             yield self._part(record)
+
+    def lists(self, part: Part, names: Collection[str] | None = None) -> dict[str, Lists]:
+        """Those of the part's columns of lists that are asked for, all if nothing is; row by row of its
+        frames. They are read when they are asked for: they may be many times as large as the poses."""
+        records = {record.first: record for record in self.manifest.parts}
+        record = records[int(part.frames.frame[0])]
+        wanted = [name for name in self.manifest.lists if names is None or name in names]
+        if not wanted:
+            return {}
+        path = self.path / "lists" / part_name(record.first)
+        size, crc32 = record.lists_bytes, record.lists_crc32
+        table = decode(path, size=size, crc32=crc32, rows=record.frames, columns=wanted)
+        try:
+            if missing := [name for name in wanted if name not in table.column_names]:
+                raise DataError(f"lists are missing: {', '.join(missing)}")
+            return table_to_lists(table.select(wanted))
+        except DataError as error:
+            raise FormatError(error.what, where=path) from error
 
     @property
     def skeleton(self) -> Skeleton:

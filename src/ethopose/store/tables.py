@@ -128,8 +128,9 @@ def encode(table: pa.Table) -> bytes:
     return encoded
 
 
-def decode(path: Path, *, size: int, crc32: int, rows: int) -> pa.Table:
-    """The table of a part's file, if it has the bytes and rows that the manifest says.
+def decode(path: Path, *, size: int, crc32: int, rows: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table of a part's file, all of it or some columns, if it has the bytes and rows that the manifest
+    says.
 
     The checksum makes a flipped bit an error, never a coordinate.
 
@@ -147,6 +148,6 @@ def decode(path: Path, *, size: int, crc32: int, rows: int) -> pa.Table:
                 raise FormatError(
                     f"damaged: {file.metadata.num_rows} rows of {rows}", where=path, fix=_REPAIR
                 )
-            return file.read()
+            return file.read(columns)
     except (OSError, pa.ArrowException) as error:
         raise FormatError(f"cannot be read: {error}", where=path, fix=_REPAIR) from error

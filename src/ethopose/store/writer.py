@@ -16,7 +16,7 @@ from ethopose.store.parts import Extra, is_whole, part_name, store_part
 from ethopose.store.result import Result, is_result
 from ethopose.store.tables import FrameTable
 
-_FOLDERS = ("poses", "frames", "features")
+_FOLDERS = ("poses", "frames", "lists", "features")
 
 
 class Writer:
@@ -123,7 +123,7 @@ def start(path: Path | str, manifest: Manifest, *, overwrite: bool = False) -> W
         kept = _kept(path, manifest, overwrite=overwrite)  # others may have worked on it until now
         write_manifest(path, kept)
         _sweep(path, kept)
-        for folder in ("poses", "frames"):
+        for folder in ("poses", "frames", "lists")[: 3 if kept.lists else 2]:
             make_folder(path / folder)
     except BaseException:
         mine.release()

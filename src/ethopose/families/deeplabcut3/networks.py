@@ -10,7 +10,6 @@ from ethopose.models.spec import Part
 
 Config = Mapping[str, Any]
 UNIT = 7.2801
-HANDED_OUT = 64  # peaks a keypoint, where also those without an animal are told
 
 
 def given(config: Config, key: str, default: Any) -> Any:
@@ -150,6 +149,7 @@ def _staged(config: Config, source: int) -> Part:
         (g["pos_dist_thresh"] for g in generators.get("generators") or () if "pos_dist_thresh" in g), 17
     )
     maps, fields = _growth(config["heatmap_config"]), _growth(config["paf_config"])
+    every = bool(given(predictor, "add_discarded", False))  # if not, only the highest are ever linked
     options = {
         "keypoints": maps["channels"][-1],
         "edges": predictor["graph"],
@@ -164,8 +164,8 @@ def _staged(config: Config, source: int) -> Part:
         "sigmoid": given(predictor, "apply_sigmoid", True),
         "unit": given(predictor, "locref_stdev", UNIT),
         "reach": reach,
-        # only the highest are ever linked, the others may be handed out
-        "peaks_kept": HANDED_OUT if given(predictor, "add_discarded", False) else predictor["num_animals"],
+        "every": every,
+        **({} if every else {"peaks_kept": predictor["num_animals"]}),
     }
     return Part(name="staged_fields", options=options)
 

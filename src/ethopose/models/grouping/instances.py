@@ -34,6 +34,7 @@ class Instances:
     picture: Int64[np.ndarray, "instance"]  # index in the batch
     individual: Int16[np.ndarray, "instance"]  # -1: none
     identity_score: Float32[np.ndarray, "instance"]
+    likeness: Float32[np.ndarray, "instance keypoint individual"]  # of no individuals, where none are told
 
     def __getitem__(self, rows: np.ndarray) -> Instances:
         return Instances(*(getattr(self, column.name)[rows] for column in fields(self)))
@@ -72,6 +73,7 @@ def make_instances(
         picture=picture,
         individual=individual.astype(np.int16),
         identity_score=identity_score.astype(np.float32),
+        likeness=np.zeros((*confidence.shape, 0), np.float32),
     )
     return instances[~np.isnan(instances.xy).all((1, 2))]
 

@@ -46,6 +46,7 @@ class Together:
     def _named(self, instances: Instances, found: Arrays) -> Instances:
         individual = np.full(len(instances.frame), -1, np.int16)
         certainty = np.full(len(instances.frame), np.nan, np.float32)
+        likeness = np.zeros((*instances.confidence.shape, self.individuals), np.float32)
         for picture in np.unique(instances.picture):
             rows = np.flatnonzero(instances.picture == picture)[: self.individuals]
             likely = _probability(instances.xy[rows], found["xy"][picture], found["probability"][picture])
@@ -53,10 +54,10 @@ class Together:
             gain = np.tile(-found["nowhere"][picture].astype(np.float64), (self.individuals, 1))
             gain[: len(rows)] = (confidence[..., None] * likely).mean(1)
             column = linear_sum_assignment(np.nan_to_num(gain), maximize=True)[1][: len(rows)]
-            individual[rows] = column
+            individual[rows], likeness[rows] = column, likely
             mass = np.maximum(confidence.mean(1), np.finfo(np.float32).tiny)
             certainty[rows] = gain[np.arange(len(rows)), column] / mass
-        named = replace(instances, individual=individual, identity_score=certainty)
+        named = replace(instances, individual=individual, identity_score=certainty, likeness=likeness)
         return named[np.lexsort((individual, instances.picture))]
 
     def _with_unique(self, instances: Instances, found: Arrays, context: Context) -> Instances:
@@ -76,7 +77,8 @@ class Together:
             xy=np.pad(instances.xy, ((0, 0), (0, self.unique), (0, 0)), constant_values=np.nan),
             confidence=np.pad(instances.confidence, ((0, 0), (0, self.unique))),
         )
-        both = rows.joined(wide)
+        both = replace(rows, likeness=np.zeros((len(rows.frame), *wide.likeness.shape[1:]), np.float32))
+        both = both.joined(wide)
         return both[np.argsort(both.picture, kind="stable")]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 #   value (batch keypoint N)  the map at the peak; -inf where a map has fewer peaks
 #   next_value (batch keypoint)  the strongest peak that was left out, -inf if none
 #   line_score (batch edge N N)  how well the part affinity field agrees with each line; NaN without length
+#   line_length (batch edge N N)  of each line, in cells of the map
 #   probability (batch keypoint N class) or (batch class)
 #   nowhere (batch class)     the probability where nobody is
 #   unique_xy, unique_value   of keypoints that belong to no animal: as xy and value, with one peak each

@@ -60,19 +60,28 @@ def local_peaks(maps: Maps, count: int) -> tuple[Values, Values, Values, Float[T
     return x.gather(-1, order), y.gather(-1, order), value.gather(-1, order), next_value
 
 
-def plateau_peaks(maps: Maps, count: int, least: float) -> tuple[Cells, Cells, Values]:
+def plateau_peaks(
+    maps: Maps, count: int, least: float
+) -> tuple[Cells, Cells, Values, Float[Tensor, "batch keypoint"]]:
     """Column, row and value of the `count` highest cells, in scan order, that none of the 5 x 5 around them
-    exceeds and that reach `least`. Of a flat top every cell counts (DeepLabCut 3.0.1).
+    exceeds and that reach `least`; and the value of the next one. Of a flat top every cell counts, and of
+    equally high cells the first (DeepLabCut 3.0.1).
 
     Free places have value -inf.
     """
     pooled = functional.max_pool2d(maps, 5, 1, 2)
     cells = torch.where((maps == pooled) & (maps >= least), maps, LOWEST).flatten(-2)
-    best = cells.topk(min(count, cells.shape[-1]))
-    order = best.indices.argsort(-1)
-    cell, value = (part.gather(-1, order) for part in (best.indices, best.values))
-    width = maps.shape[-1]
-    return cell % width, cell // width, finite(value)
+    size, width = cells.shape[-1], maps.shape[-1]
+    count = min(count, size)
+    best = cells.topk(min(count + 1, size)).values
+    lowest = best[..., count - 1 : count]
+    # a runtime may choose among equals as it likes: so whole numbers are chosen among, all different
+    turn = torch.arange(size, 0, -1, device=maps.device)
+    turn = torch.where(cells > lowest, turn + size, torch.where(cells == lowest, turn, 0))
+    chosen = turn.topk(count).indices
+    cell = chosen.gather(-1, chosen.argsort(-1))
+    left_out = best[..., count:].amax(-1) if count < size else torch.full_like(best[..., 0], LOWEST)
+    return cell % width, cell // width, finite(cells.gather(-1, cell)), left_out
 
 
 def _settle(maps: Maps, column: Cells, row: Cells, value: Values) -> tuple[Values, Values, Values]:

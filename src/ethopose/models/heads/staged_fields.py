@@ -15,6 +15,7 @@ from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.heads.located_map import UNIT, located_targets, map_size
 from ethopose.models.losses import Criteria
 
+PAIRS = 2**18  # of peaks, whose lines are read at a time: a wide decode needs no more memory
 LEAST = 0.01  # of a smoothed map, that a peak must reach
 ONE = 2.0**-23  # cells that each line is longer by, so that none has no length
 
@@ -28,11 +29,12 @@ class StagedFields(nn.Module):
     offsets count in `unit` px. Taught are maps and offsets within `reach` px of a keypoint, and fields
     within `width` px of a line. Peaks are the highest of 5 x 5 cells of maps smoothed by a Gaussian of
     `sigma` cells, the `peaks_kept` highest a keypoint: as many as there are animals, for no more are ever
-    linked. A line is scored along `kept` edges by the length of the field's integral over its whole cells, a
-    cell. Source: DeepLabCut 3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
+    linked. Where also others count, `every` tells of those that are left out, and how long lines are. A line
+    is scored along `kept` edges by the length of the field's integral over its whole cells, a cell.
+    Source: DeepLabCut 3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
     """
 
-    finds = ("xy", "value", "line_score")
+    finds: tuple[str, ...] = ("xy", "value", "line_score")
     outputs = ("maps", "offsets", "fields")
     kernel: Tensor
 
@@ -55,10 +57,13 @@ class StagedFields(nn.Module):
         reach: float = 17.0,
         width: float = 20.0,
         peaks_kept: int = 32,
+        every: bool = False,
         loss: dict[str, str] | None = None,
         weight: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
+        if every:
+            self.finds = (*self.finds, "next_value", "line_length")
         self.source, self.edges, self.peaks_kept = source, [tuple(edge) for edge in edges], peaks_kept
         self.kept = list(range(len(edges)) if kept is None else kept)
         self.sigmoid, self.unit, self.reach, self.width = sigmoid, unit, reach, width
@@ -103,31 +108,38 @@ class StagedFields(nn.Module):
         across, down = self.kernel.view(1, 1, 1, -1), self.kernel.view(1, 1, -1, 1)
         flat = maps.flatten(0, 1)[:, None]
         smooth = functional.conv2d(functional.conv2d(flat, across, padding="same"), down, padding="same")
-        column, row, value = peaks.plateau_peaks(smooth.view(maps.shape), self.peaks_kept, LEAST)
+        column, row, value, next_value = peaks.plateau_peaks(smooth.view(maps.shape), self.peaks_kept, LEAST)
         both = [peaks.at(outputs["offsets"][:, axis::2], column, row) for axis in (0, 1)]
         xy = (
             torch.stack((column, row), -1) * self.stride
             + self.stride // 2
             + self.unit * torch.stack(both, -1)
         )
-        line_score = self._line_score(outputs["fields"], column, row)
-        return {"xy": xy, "value": value, "line_score": line_score}
+        step = max(PAIRS // (column.shape[0] * column.shape[2] ** 2), 1)
+        kept = [self.kept[first : first + step] for first in range(0, len(self.kept), step)]
+        lines = [self._lines(outputs["fields"], column, row, some) for some in kept]
+        line_score, line_length = map(_joined, zip(*lines, strict=True))
+        every = {"next_value": next_value, "line_length": line_length}
+        told = {"xy": xy, "value": value, "line_score": line_score, **every}
+        return {name: told[name] for name in self.finds}
 
-    def _line_score(self, fields: Tensor, column: Tensor, row: Tensor) -> Tensor:
-        """(batch, kept edge, source peak, destination peak)."""
-        ends = [[self.edges[edge][end] for edge in self.kept] for end in (0, 1)]
+    def _lines(self, fields: Tensor, column: Tensor, row: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
+        """Scores and lengths (batch, edge, source peak, destination peak), in thousandths."""
+        ends = [[self.edges[edge][end] for edge in edges] for end in (0, 1)]
         points, length = [], torch.zeros((), device=fields.device)
         for cells, size in ((column, fields.shape[-1]), (row, fields.shape[-2])):
             start, stop = cells[:, ends[0], :, None], cells[:, ends[1], None]
             length = length + (stop - start).float().square()
             points.append(_between(start, stop, size))
+        length = length.sqrt() + ONE
         total = torch.zeros_like(length)
         for axis, along in enumerate(points):
-            channel = [2 * edge + axis for edge in self.kept]
+            channel = [2 * edge + axis for edge in edges]
             field = peaks.at(fields[:, channel], *points)
             step = (along[..., 1:] - along[..., :-1]).float()
             total = total + (step * (field[..., 1:] + field[..., :-1]) / 2).sum(-1).square()
-        return (total.sqrt() / (length.sqrt() + ONE) * 1000).round() / 1000
+        score = total.sqrt() / length
+        return (score * 1000).round() / 1000, (length * 1000).round() / 1000
 
     def targets(self, truth: Truth) -> Outputs:
         """1 within `reach` px of a keypoint, and the way there; unit vectors along edges, which fade over
@@ -152,6 +164,11 @@ class StagedFields(nn.Module):
             inside = (along >= 0) & (along <= length) & (aside <= self.width)
             fields = torch.where(inside, unit * (1 - aside / self.width), fields)
         return {**targets, "fields": fields.permute(0, 1, 4, 2, 3).flatten(1, 2)}
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """One after the other; OpenVINO forgets the name of a single one that is joined to nothing."""
+    return torch.cat(list(parts), 1) if len(parts) > 1 else parts[0]
 
 
 def _between(start: Tensor, stop: Tensor, size: int) -> Tensor:
