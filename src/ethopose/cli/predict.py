@@ -11,6 +11,7 @@ from typer import Argument, Option
 from ethopose.cli.predicting import (
     BatchSize,
     Cropping,
+    Dynamic,
     Formats,
     Frames,
     MaxInstances,
@@ -46,6 +47,7 @@ def predict(
     max_instances: MaxInstances = None,
     frames: Frames = None,
     cropping: Cropping = None,
+    dynamic: Dynamic = None,
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Threads = None,
     runtime: Runtime = None,
@@ -70,6 +72,7 @@ def predict(
         max_instances=max_instances,
         frames=frames,
         cropping=cropping,
+        dynamic=dynamic,
         device=device,
         threads=threads,
         runtime=runtime,

@@ -32,6 +32,10 @@ Cropping = Annotated[
     str | None,
     Option(help="A part of every frame: from x, to x, from y, to y, such as 40,600,20,460."),
 ]
+Dynamic = Annotated[
+    str | None,
+    Option(help="Look around where the animals were in the frame before: threshold, margin in px: 0.5,10."),
+]
 Threads = Annotated[int | None, Option(min=1, help="CPU threads; one a core if left out.")]
 Runtime = Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")]
 Precision = Annotated[str, Option(help="Of the network: fp32, bf16, or auto.")]

@@ -16,6 +16,7 @@ from typer import Argument, Option
 from ethopose.cli.predicting import (
     BatchSize,
     Cropping,
+    Dynamic,
     Formats,
     Frames,
     MaxInstances,
@@ -93,6 +94,7 @@ def run(
     max_instances: MaxInstances = None,
     frames: Frames = None,
     cropping: Cropping = None,
+    dynamic: Dynamic = None,
     threads: Threads = None,
     runtime: Runtime = None,
     precision: Precision = "fp32",
@@ -135,6 +137,7 @@ def run(
         "max_instances": max_instances,
         "frames": frames,
         "cropping": cropping,
+        "dynamic": dynamic,
         "threads": threads,
         "runtime": runtime,
         "precision": precision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,14 +17,17 @@ from ethopose.models.conditions import condition_crops, conditions_of, rescored
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
+from ethopose.predict.following import Following, Seen, Way, nobody
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Window
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
+from ethopose.store import State
 
 log = logging.getLogger(__name__)
 
 CROPS_AT_ONCE = 4  # the batch of second stages; frames hold few animals, and a crop is small
 SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
+ANY_SHAPE = (0, 0, 0, 0)  # which torch takes
 
 
 BOX = {"box.x": "px", "box.y": "px", "box.width": "px", "box.height": "px", "box.score": "1"}
@@ -39,6 +42,7 @@ class BlockPoses:
     poses: Poses
     left_out: np.ndarray  # (frame,) bool: more peaks above the threshold than are kept
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)  # further columns, row by row of poses
+    state: State | None = None  # what is known after it, where frames hang on the ones before
 
 
 class Predictor:
@@ -52,8 +56,11 @@ class Predictor:
         threshold: float | None,
         limit: int | None,
         window: Window | None = None,
+        way: Way | None = None,
     ) -> None:
-        self.model, self.compute, self.window = model, compute, window
+        if way is not None:
+            way.check(model.spec)
+        self.model, self.compute, self.window, self.way = model, compute, window, way
         stages = model.spec.stages
         if threshold is not None:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
@@ -61,30 +68,50 @@ class Predictor:
         self.threshold = stages[-1].peak_threshold
         boxed = stages[-1].preparation.boxed is not None and "box" not in model.spec.skeleton.keypoints
         self.columns = BOX if boxed and len(stages) == 2 else {}
-        self._stages = [_Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
+        self._stages = [Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
 
-    def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
-        """The animals in a block of at most `batch` frames."""
-        first, images = self._stages[0], self._within(block.image)
-        with profile.during("preparation"):
-            fitted = fit(images, first.stage.preparation)
-            pictures = to_pictures(fitted.images, first.stage.preparation)
-        found = first.found(pictures, batch, profile)
-        with profile.during("grouping"):
-            frames = np.arange(len(block))
-            size = pictures.shape[1], pictures.shape[2]
-            context = Context(first.stage.peak_threshold, self.limit, frames, size=size)
-            instances = _in_frame(first.grouping(found, context), first.stage, fitted)
-        left_out, around = _overflown(found, first.stage.peak_threshold, len(block)), instances
-        if len(self._stages) == 2:
-            if self._stages[1].stage.preparation.color != first.stage.preparation.color:
-                fitted = fit(images, self._stages[1].stage.preparation)
-            instances = self._read_crops(around, fitted, profile)
-            around = around[instances.picture]
-        seen = block.status[instances.frame] == 0  # a frame that cannot be read is all zeros
-        extra = _boxes(self._whole(around[seen])) if self.columns else {}
-        poses = self._poses(self._whole(instances[seen]), block)
-        return BlockPoses(block.frame, block.status, poses, left_out, extra)
+    def __call__(
+        self, block: Block, batch: int, profile: Profile, following: Following | None = None
+    ) -> BlockPoses:
+        """The animals in a block of at most `batch` frames; each by itself, or, of a block of one, as what
+        follows them looks at it."""
+        images = self._within(block.image)
+        if following is None:
+            seen = self.look(images, batch, profile)
+        elif block.status[0]:
+            seen = nobody(len(self.model.spec.skeleton.keypoints))
+        else:
+            seen = following(images, profile)
+        there = block.status[seen.instances.frame] == 0  # a frame that cannot be read is all zeros
+        extra = {} if seen.around is None else _boxes(self._whole(seen.around[there]))
+        poses = self._poses(self._whole(seen.instances[there]), block)
+        if seen.track is not None:
+            poses = replace(poses, track=seen.track[there])
+        state = None if following is None else following.state
+        return BlockPoses(block.frame, block.status, poses, seen.left_out, extra, state)
+
+    @property
+    def stages(self) -> Sequence[Runner]:
+        """The model's."""
+        return self._stages
+
+    def begin(self) -> Following | None:
+        """What follows animals from a first frame on, where that is asked for."""
+        return None if self.way is None else self.way.begin(self)
+
+    def look(self, images: Images, batch: int, profile: Profile) -> Seen:
+        """The animals in frames, each by itself."""
+        first = self._stages[0]
+        fitted, pictures = first.prepared(images, profile)
+        instances, left_out = first.animals(pictures, batch, profile, limit=self.limit)
+        instances = in_frame(instances, first.stage, fitted)
+        if len(self._stages) == 1:
+            return Seen(instances, left_out=left_out)
+        around, second = instances, self._stages[1]
+        if second.stage.preparation.color != first.stage.preparation.color:
+            fitted = fit(images, second.stage.preparation)
+        instances = self._read_crops(around, fitted, profile)
+        return Seen(instances, around[instances.picture] if self.columns else None, left_out)
 
     def _within(self, images: Images) -> Images:
         if self.window is None:
@@ -150,7 +177,7 @@ class Predictor:
         )
 
 
-class _Runner:
+class Runner:
     """One stage, compiled for the sizes of picture that it meets."""
 
     def __init__(self, model: Model, index: int, stage: Stage, compute: Compute) -> None:
@@ -162,6 +189,23 @@ class _Runner:
         self._compiled: dict[Shape, CompiledStage] = {}
         self._lock = threading.Lock()
         self._halvings = 0  # of the batch, for want of memory
+
+    def prepared(self, images: Images, profile: Profile) -> tuple[Fitted, Images]:
+        """Frames in the model's colours and size, and the pictures that the network sees of them."""
+        with profile.during("preparation"):
+            fitted = fit(images, self.stage.preparation)
+            return fitted, to_pictures(fitted.images, self.stage.preparation)
+
+    def animals(
+        self, pictures: Images, batch: int, profile: Profile, *, limit: int | None = None
+    ) -> tuple[Instances, np.ndarray]:
+        """The animals in pictures, a frame each, in pixels of these; and which pictures have more peaks than
+        are kept."""
+        found, threshold = self.found(pictures, batch, profile), self.stage.peak_threshold
+        with profile.during("grouping"):
+            size = pictures.shape[1], pictures.shape[2]
+            context = Context(threshold, limit, np.arange(len(pictures)), size=size)
+            return self.grouping(found, context), _overflown(found, threshold, len(pictures))
 
     def found(self, pictures: Images, batch: int, profile: Profile) -> Arrays:
         """What graph 2 finds in pictures, run by batches that are filled up with zeros.
@@ -205,15 +249,16 @@ class _Runner:
                 log.warning("out of memory: going on with half as many frames at a time")
 
     def _for(self, shape: Shape) -> CompiledStage:
+        kind = shape if self._compute.runtime == "openvino" else ANY_SHAPE
         with self._lock:
-            if shape not in self._compiled:
+            if kind not in self._compiled:
                 if len(self._compiled) == SHAPES_KEPT:
                     self._compiled.pop(next(iter(self._compiled)))
-                self._compiled[shape] = compile_stage(self._source, shape, self._compute)
-            return self._compiled[shape]
+                self._compiled[kind] = compile_stage(self._source, shape, self._compute)
+            return self._compiled[kind]
 
 
-def _in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:
+def in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:
     """Coordinates of pictures as pixels of the frame; divided in this order, as sleap-nn 0.3.5 does."""
     return replace(instances, xy=unscaled(instances.xy, stage.preparation) / fitted.ratio)
 

@@ -17,10 +17,20 @@ from ethopose.media import find_videos, is_drawn
 from ethopose.predict import Options
 from ethopose.predict.names import result_path
 from ethopose.predict.options import options_from
+from ethopose.predict.ways import WAYS
 
 TABLES, LISTS = (".csv", ".tsv"), (".txt", ".list")
 WILD = "*?["
-DECIDING = ("peak_threshold", "max_instances", "frames", "cropping", "batch_size", "runtime", "precision")
+DECIDING = (
+    "peak_threshold",
+    "max_instances",
+    "frames",
+    "cropping",
+    "batch_size",
+    "runtime",
+    "precision",
+    *WAYS,
+)
 OWN_COLUMNS = ("video", "model", "recording")
 OF_THE_RUN = ("device", "strict")  # options that are none of a row's
 KINDS = {option: set(get_args(kind) or (kind,)) for option, kind in get_type_hints(Options).items()}
@@ -41,7 +51,7 @@ class Recipe:
     def engine(self) -> tuple[object, ...]:
         """What of it has to be loaded and compiled."""
         told = self.options
-        how = told.peak_threshold, told.max_instances, told.window, told.batch_size
+        how = told.peak_threshold, told.max_instances, told.window, told.batch_size, told.way
         return (self.model, told.compute, *how)
 
     @property

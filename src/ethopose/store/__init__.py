@@ -4,8 +4,8 @@ from ethopose.store.atomic import make_folder, replacing, replacing_path
 from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
-from ethopose.store.result import SUFFIX, Part, Result, is_result, read
-from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable
+from ethopose.store.result import SUFFIX, Part, Result, is_result, read, state_before
+from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable, State
 from ethopose.store.writer import Writer, start
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Part",
     "PartRecord",
     "Result",
+    "State",
     "Writer",
     "check_held",
     "is_claimed",
@@ -31,5 +32,6 @@ __all__ = [
     "replacing",
     "replacing_path",
     "start",
+    "state_before",
     "store_part",
 ]

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from ethopose.core import DataError, Poses
 from ethopose.store.atomic import replacing
 from ethopose.store.manifest import Manifest, PartRecord
-from ethopose.store.tables import FrameTable, encode, frames_table, poses_table
+from ethopose.store.tables import FrameTable, State, encode, frames_table, poses_table
 
 Extra = Mapping[str, Float32[np.ndarray, "instance"]]
 
@@ -23,14 +23,20 @@ def part_name(first: int) -> str:
 
 
 def store_part(
-    path: Path, manifest: Manifest, frames: FrameTable, poses: Poses, extra: Extra | None = None
+    path: Path,
+    manifest: Manifest,
+    frames: FrameTable,
+    poses: Poses,
+    extra: Extra | None = None,
+    state: State | None = None,
 ) -> PartRecord:
     """Write the files of a part of the result at `path`, whose folders are there; once this returns they
     survive a kill and a power cut. They count once the record is entered into the manifest (`Writer.enter`),
     so that several processes may write parts of one result.
 
     A part holds `part_frames` selected frames, the last what is left. `extra` holds the columns that the
-    manifest declares beyond the usual ones.
+    manifest declares beyond the usual ones; `state` is what the frame after the last one hangs on, where it
+    does (`state_before`).
 
     Raises:
         DataError: these are not the frames of a part, or poses and frames contradict each other.
@@ -38,7 +44,7 @@ def store_part(
     """
     extra = extra or {}
     _check(path, manifest, frames, poses, extra)
-    encoded = {"poses": encode(poses_table(poses, extra)), "frames": encode(frames_table(frames))}
+    encoded = {"poses": encode(poses_table(poses, extra)), "frames": encode(frames_table(frames, state))}
     first = int(frames.frame[0])
     for folder, content in encoded.items():
         with replacing(path / folder / part_name(first)) as file:
