@@ -122,6 +122,16 @@ def test_dynamic_looks_around_where_the_animal_was(predict):
     assert "whole frames" in said.err
 
 
+def test_track_conditions_is_for_models_that_are_told_poses(predict, tmp_path):
+    """What it does is told in test_tracks_by_conditions.py, and in tests/families."""
+    said, _ = predict("--track-conditions", "default", "--batch-size", 1, model="top-down", name="none")
+    assert said.code == 2
+    assert "conditional" in said.err
+    words = ("--track-conditions", "default", "--dynamic", "default")
+    assert "do not go together" in predict(*words, name="none")[0].err
+    assert not (tmp_path / "none").exists()
+
+
 def test_device_is_the_one_named_or_an_error(predict, tmp_path):
     _, result = predict("--device", "cpu")
     assert result.manifest.settings["device"] == "cpu"
@@ -230,6 +240,8 @@ def test_every_option_has_a_test_of_its_effect():
         ("--dynamic", "0.5,10,1"),
         ("--dynamic", "1.5,10"),
         ("--dynamic", "range=3"),
+        ("--track-conditions", "bu_max_frequency=0"),
+        ("--track-conditions", "bu_max_frequency=none"),
         ("--format", "docx"),
         ("--batch",),
         ("--nonsense", "1"),

@@ -24,6 +24,7 @@ from ethopose.cli.predicting import (
     Runtime,
     Strict,
     Threads,
+    TrackConditions,
     TrustCode,
     chooses_model,
 )
@@ -48,6 +49,7 @@ def predict(
     frames: Frames = None,
     cropping: Cropping = None,
     dynamic: Dynamic = None,
+    track_conditions: TrackConditions = None,
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Threads = None,
     runtime: Runtime = None,
@@ -73,6 +75,7 @@ def predict(
         frames=frames,
         cropping=cropping,
         dynamic=dynamic,
+        track_conditions=track_conditions,
         device=device,
         threads=threads,
         runtime=runtime,

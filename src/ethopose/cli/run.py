@@ -28,6 +28,7 @@ from ethopose.cli.predicting import (
     Runtime,
     Strict,
     Threads,
+    TrackConditions,
     TrustCode,
     chooses_model,
 )
@@ -95,6 +96,7 @@ def run(
     frames: Frames = None,
     cropping: Cropping = None,
     dynamic: Dynamic = None,
+    track_conditions: TrackConditions = None,
     threads: Threads = None,
     runtime: Runtime = None,
     precision: Precision = "fp32",
@@ -138,6 +140,7 @@ def run(
         "frames": frames,
         "cropping": cropping,
         "dynamic": dynamic,
+        "track_conditions": track_conditions,
         "threads": threads,
         "runtime": runtime,
         "precision": precision,

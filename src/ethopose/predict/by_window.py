@@ -53,6 +53,10 @@ class ByWindow:
             what = f"--dynamic is for models of whole frames, and this one is {spec.kind}"
             raise UsageError(what, fix="leave it out; for one animal there is --top-down-dynamic")
 
+    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
+        """None: it follows all animals together."""
+        return ()
+
     def begin(self, predictor: Predictor) -> Moving:
         """One that has seen nothing yet."""
         return Moving(self, predictor)

@@ -8,7 +8,7 @@ each part, so that a run that was killed goes on as if it had not been.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -36,6 +36,20 @@ class Seen:
     left_out: Bool[np.ndarray, "frame"] = field(default_factory=lambda: np.zeros(1, bool))
     track: Int32[np.ndarray, "instance"] | None = None
 
+    def above(self, threshold: float) -> Seen:
+        """Without the keypoints whose confidence is below, and animals that have no others."""
+        low = self.instances.confidence < threshold
+        instances = replace(
+            self.instances,
+            xy=np.where(low[..., None], np.float32(np.nan), self.instances.xy),
+            confidence=np.where(low, np.float32(0), self.instances.confidence),
+        )
+        instances = replace(instances, score=instances.confidence.sum(1))
+        rows = np.flatnonzero(~low.all(1))
+        around = None if self.around is None else self.around[rows]
+        track = None if self.track is None else self.track[rows]
+        return Seen(instances[rows], around, self.left_out, track)
+
 
 class Following(Protocol):
     """Looks at one frame after another."""
@@ -57,6 +71,10 @@ class Way(Protocol):
 
     def check(self, spec: ModelSpec) -> None:
         """Raises UsageError for a model that cannot be run so."""
+        ...
+
+    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
+        """What the tracks are called, where it makes any."""
         ...
 
     def begin(self, predictor: Predictor) -> Following:

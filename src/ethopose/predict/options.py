@@ -12,6 +12,7 @@ from ethopose.predict.ways import WAYS, Told, parse_way
 from ethopose.runtime import Compute
 
 if TYPE_CHECKING:
+    from ethopose.models.spec import ModelSpec
     from ethopose.predict.following import Way
 
 # A CPU gains nothing from more than a frame at a time and pays with memory; a GPU waits for fewer calls.
@@ -50,6 +51,9 @@ class Options:
     are told in the whole frame."""
     dynamic: Told | None = None
     """Look only around where the animals were in the frame before: threshold and margin, such as `0.5,10`."""
+    track_conditions: Told | None = None
+    """Follow animals by a conditional model: each is looked for where it was in the frame before. `default`,
+    or settings such as `bu_max_frequency=50`."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     threads: int | None = None
@@ -82,6 +86,10 @@ class Options:
         if self.way is not None and self.batch_size not in (None, 1):
             what = f"batch_size is {self.batch_size}, and frames that hang on the ones before go one by one"
             raise UsageError(what, fix="leave it out")
+
+    def formats(self, spec: ModelSpec) -> tuple[str, ...]:
+        """What the model's own tool would write."""
+        return spec.result_formats if self.track_conditions is None else spec.tracked_formats
 
     @property
     def compute(self) -> Compute:

@@ -13,8 +13,15 @@ from ethopose.core import MemoryFullError, Poses, UsageError
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.boxes import cut
-from ethopose.models.conditions import condition_crops, conditions_of, rescored
+from ethopose.models.conditions import (
+    Conditions,
+    boxes_around,
+    condition_crops,
+    conditions_of,
+    rescored,
+)
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
+from ethopose.models.grouping.instances import make_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.following import Following, Seen, Way, nobody
@@ -62,12 +69,17 @@ class Predictor:
             way.check(model.spec)
         self.model, self.compute, self.window, self.way = model, compute, window, way
         stages = model.spec.stages
+        last = stages[-1].preparation
+        self.limit = limit
+        self.threshold = stages[-1].peak_threshold if threshold is None else threshold
         if threshold is not None:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
-        self.limit = limit
-        self.threshold = stages[-1].peak_threshold
-        boxed = stages[-1].preparation.boxed is not None and "box" not in model.spec.skeleton.keypoints
-        self.columns = BOX if boxed and len(stages) == 2 else {}
+        self._conditional = last.conditions is not None
+        if self._conditional:  # of which confidence is known only in the light of the conditions
+            stages = (*stages[:-1], stages[-1].model_copy(update={"peak_threshold": -np.inf}))
+        boxed = self._conditional or last.boxed is not None
+        named = "box" in model.spec.skeleton.keypoints
+        self.columns = BOX if boxed and not named and len(stages) == 2 else {}
         self._stages = [Runner(model, index, stage, compute) for index, stage in enumerate(stages)]
 
     def __call__(
@@ -82,6 +94,8 @@ class Predictor:
             seen = nobody(len(self.model.spec.skeleton.keypoints))
         else:
             seen = following(images, profile)
+        if self._conditional:
+            seen = seen.above(self.threshold)
         there = block.status[seen.instances.frame] == 0  # a frame that cannot be read is all zeros
         extra = {} if seen.around is None else _boxes(self._whole(seen.around[there]))
         poses = self._poses(self._whole(seen.instances[there]), block)
@@ -108,6 +122,10 @@ class Predictor:
         if len(self._stages) == 1:
             return Seen(instances, left_out=left_out)
         around, second = instances, self._stages[1]
+        if self._conditional:
+            told, instances, boxes = self.conditioned(images, conditions_of(around), profile)
+            confidence = rescored(instances.confidence, told)
+            return Seen(replace(instances, confidence=confidence), boxes, left_out)
         if second.stage.preparation.color != first.stage.preparation.color:
             fitted = fit(images, second.stage.preparation)
         instances = self._read_crops(around, fitted, profile)
@@ -134,8 +152,6 @@ class Predictor:
         if not len(found.frame):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
-        if second.stage.preparation.conditions is not None:
-            return self._read_conditions(found, fitted, profile)
         with profile.during("preparation"):
             crops = cut(fitted, found.frame, found.xy, second.stage.preparation)
             pictures = to_pictures(crops.images, second.stage.preparation)
@@ -146,23 +162,32 @@ class Predictor:
             xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
             return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
 
-    def _read_conditions(self, told: Instances, fitted: Fitted, profile: Profile) -> Instances:
+    def conditioned(
+        self, images: Images, told: Conditions, profile: Profile
+    ) -> tuple[Conditions, Instances, Instances]:
+        """Those of the poses told that can be looked for in frames; the animal that is found for each, and
+        how sure the network is of it; and the box that it was read in."""
         second = self._stages[1]
         how, size = second.stage.preparation.conditions, second.stage.preparation.crop
         assert how is not None
         assert size is not None
         with profile.during("preparation"):
-            conditions, crops, pictures = condition_crops(fitted.images, conditions_of(told), size, how)
+            images = fit(images, second.stage.preparation).images
+            told, crops, pictures = condition_crops(images, told, size, how)
+            corners = boxes_around(told, images.shape[1:3], how.margin).reshape(-1, 2, 2)
+            corners[:, 1] += corners[:, 0]
         if not len(pictures):
-            return no_instances(len(self.model.spec.skeleton.keypoints))
+            nothing = no_instances(len(self.model.spec.skeleton.keypoints))
+            return told, nothing, nothing
         found = second.found(pictures, CROPS_AT_ONCE, profile)
         with profile.during("grouping"):
-            context = Context(second.stage.peak_threshold, None, conditions.frame)
+            rows = np.arange(len(pictures))
+            unknown = np.full((len(rows), 2), np.nan)
+            context = Context(second.stage.peak_threshold, None, told.frame)
             instances = second.grouping(found, context)
-            row = instances.picture
-            xy = instances.xy * crops.scale[row, None] + crops.corner[row, None]
-            confidence = rescored(instances.confidence, conditions[row])
-            return replace(instances, xy=xy, confidence=confidence, score=confidence.sum(1))
+            xy = instances.xy * crops.scale[:, None] + crops.corner[:, None]
+            around = make_instances(context, rows, corners, unknown, unknown[:, 0])
+            return told, replace(instances, xy=xy), around
 
     def _poses(self, seen: Instances, block: Block) -> Poses:
         return Poses(

@@ -102,7 +102,7 @@ def _job(path: Path, place: Path, predictor: Predictor, options: Options) -> Job
         path=place,
         batch=options.batch(predictor.compute.runtime),
         runs=options.runs,
-        formats=formats_named(options.format, model.spec.result_formats),
+        formats=formats_named(options.format, options.formats(model.spec)),
         overwrite=options.overwrite,
     )
 

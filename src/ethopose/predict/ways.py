@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 Told = str | Mapping[str, Any] | Sequence[float]  # `0.5,10`, `margin=10`, `default`, or the same as values
 
-WAYS = ("dynamic",)
+CONSTANTS = {"true": True, "false": False, "none": None}
+WAYS = ("dynamic", "track_conditions")
 
 
 def parse_way(option: str, told: Told) -> Way:
@@ -37,9 +38,10 @@ def parse_way(option: str, told: Told) -> Way:
 
 
 def _kind(option: str) -> Any:
+    from ethopose.predict.by_conditions import ByConditions
     from ethopose.predict.by_window import ByWindow
 
-    return {"dynamic": ByWindow}[option]
+    return {"dynamic": ByWindow, "track_conditions": ByConditions}[option]
 
 
 def _items(told: Told) -> Sequence[tuple[str, Any]]:
@@ -61,7 +63,9 @@ def _value(name: str, value: Any, default: Any) -> Any:
     """A value of the kind of its default."""
     kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a pair such as 3x2"}
     plain = _plain(value)
-    kind = type(default)
+    kind = int if default is None else type(default)
+    if default is None and plain is None:
+        return None
     if kind is float and type(plain) is int:
         plain = float(plain)
     if kind is tuple and not (type(plain) is tuple and len(plain) == 2):
@@ -77,8 +81,8 @@ def _plain(value: Any) -> Any:
         return tuple(value)
     if not isinstance(value, str):
         return value
-    if value in ("true", "false"):
-        return value == "true"
+    if value in CONSTANTS:
+        return CONSTANTS[value]
     for kind in (int, float, lambda text: tuple(map(int, text.split("x")))):
         with suppress(ValueError):
             return kind(value)

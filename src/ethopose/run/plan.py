@@ -219,7 +219,7 @@ class Recipes:
                 self._models[models] = load(models, trust_code=options.trust_code)
             model = self._models[models]
             spec, keypoints = model.spec, len(model.spec.skeleton.keypoints)
-            recipe = Recipe(models, options, spec.name, model.digest, keypoints, spec.result_formats)
+            recipe = Recipe(models, options, spec.name, model.digest, keypoints, options.formats(spec))
             self._known[key] = recipe
         return list(self._known).index(key)
 
