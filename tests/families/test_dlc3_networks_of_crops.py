@@ -1,10 +1,12 @@
 """DeepLabCut 3's networks of crops with conditions, and AnimalTokenPose, say what the peer said."""
 
 import json
+import pickle
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from dlc3_nets import Recorded
@@ -19,6 +21,7 @@ from ethopose.models.build import DecodeGraph, build_trained
 from ethopose.models.conditions import Conditions, condition_crops, rescored
 from ethopose.models.spec import Conditioning, Network, Part, Preparation, Stage
 
+GOLDEN = Path(__file__).parent / "golden"
 CONDITIONED = ("ctd_prenet_rtmpose_s", "ctd_prenet_hrnet_w32", "ctd_coam_w32")
 
 
@@ -79,7 +82,7 @@ def test_tokens_say_of_crops_what_the_peer_said(net):
 
 @pytest.mark.slow
 def test_two_networks_find_in_a_video_what_the_peer_found(shared_data, network_cache, tmp_path):
-    with np.load(Path(__file__).parent / "golden/dlc3_conditional.npz") as stored:
+    with np.load(GOLDEN / "dlc3_conditional.npz") as stored:
         wanted, manifest = stored["poses"][:, 0], json.loads(str(stored["manifest"]))
     _, train = make_pair(shared_data, tmp_path / "project")
     write_weights(shared_data, train, manifest)
@@ -90,3 +93,26 @@ def test_two_networks_find_in_a_video_what_the_peer_found(shared_data, network_c
     distance = np.linalg.norm(result.xy - wanted[..., :2], axis=-1)
     assert (distance < 0.1).mean() >= 0.99
     assert (np.abs(result.confidence - wanted[..., 2]) < 1e-2).mean() >= 0.99
+
+
+@pytest.mark.slow
+def test_a_network_follows_an_animal_as_the_peer_s_did(shared_data, network_cache, tmp_path):
+    with np.load(GOLDEN / "dlc3_conditional.npz") as stored:
+        manifest, boxes = json.loads(str(stored["manifest"])), stored["boxes"][0, 0]
+    with np.load(GOLDEN / "dlc3_conditional_tracks.npz") as stored:
+        wanted = stored["poses"]
+    _, train = make_pair(shared_data, tmp_path / "project")
+    write_weights(shared_data, train, manifest)
+    video = next((tmp_path / "project").glob("videos/*.mp4"))
+    told = {"bu_min_frequency": 12}
+    out = tmp_path / "x.ethopose"
+    result = ethopose.predict(video, train, frames=f"0-{FRAMES - 1}", out=out, track_conditions=told)
+    distance = np.linalg.norm(result.xy - wanted[result.frame, 0, :, :2], axis=-1)
+    assert (distance < 0.1).mean() >= 0.99
+    assert (np.abs(result.confidence - wanted[result.frame, 0, :, 2]) < 1e-2).mean() >= 0.99
+    np.testing.assert_array_equal(np.flatnonzero((wanted[:, 0, :, 2] >= 0).any(1)), result.frame)
+    (table,), (pickled,) = tmp_path.glob("*.h5"), tmp_path.glob("*_full.pickle")
+    np.testing.assert_allclose(pd.read_hdf(table).to_numpy().reshape(FRAMES, -1, 3), wanted[:, 0], atol=0.1)
+    full = pickle.loads(pickled.read_bytes())
+    np.testing.assert_allclose(full["frame00"]["bboxes"][0], boxes, atol=0.01)
+    assert "bbox_scores" not in full["frame00"]

@@ -5,6 +5,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from dlc_files import CASES, given, recorded
 
 from ethopose.core import FormatError, Poses, Skeleton
-from ethopose.formats import FORMATS, read_poses
+from ethopose.formats import FORMATS, format_for, read_poses
 from ethopose.formats.careful_pickle import Standin, unpickle
 from ethopose.formats.dlc import predict_output_path
 from ethopose.formats.pandas_hdf5 import read_hdf
@@ -289,6 +290,24 @@ def test_a_video_without_animals_has_all_its_frames(make_result, tmp_path):
         assert file.frames.tolist() == list(range(9))
         assert len(file.poses) == 0
     assert np.all(read_hdf(tmp_path / "clip.h5").values == -1)
+
+
+def test_tracks_of_a_model_itself_are_a_table_of_predictions(make_result, tmp_path):
+    poses = replace(one_animal(np.arange(4)), track=np.array([2, 2, 0, 0], np.int32))
+    facts = {"deeplabcut": {"individuals": ["a", "b", "c"], "multi_animal": True}}
+    result = make_result(poses, np.arange(4), tracks=("a", "b", "c"), provenance=facts)
+    for name in ("dlc-ctd", "dlc-full", "dlc-assemblies"):
+        FORMATS[name].write(result, tmp_path / f"clip{FORMATS[name].suffix}")
+    table = read_hdf(tmp_path / "clip_ctd.h5")
+    assert table.bytes == 4
+    there = (table.values.reshape(4, 3, -1) != -1).all(-1)
+    assert there.tolist() == [[False, False, True]] * 2 + [[True, False, False]] * 2
+    again = FORMATS["dlc-ctd"].read(tmp_path / "clip_ctd.h5")
+    assert again.poses.track.tolist() == [2, 2, 0, 0]
+    assert format_for(tmp_path / "clip_ctd.h5") is FORMATS["dlc-ctd"]
+    full = pickle.loads((tmp_path / "clip_full.pickle").read_bytes())
+    assert (full["frame0"]["coordinates"][0][0][:2] == -1).all()
+    assert len(pickle.loads((tmp_path / "clip_assemblies.pickle").read_bytes())[0]) == 1
 
 
 def test_coordinates_are_relative_to_the_crop(make_result, tmp_path):

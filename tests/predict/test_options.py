@@ -106,6 +106,32 @@ def test_cropping_looks_at_a_part_and_tells_of_the_whole(predict):
     assert predict("--cropping", "8,4,0,9", name="none")[0].code == 2
 
 
+def test_dynamic_looks_around_where_the_animal_was(predict):
+    _, whole = predict("--runtime", "torch", model="single", name="whole")
+    said, part = predict("--dynamic", "0.1,4", "--batch-size", 1, model="single", name="part")
+    assert said.code == 0
+    assert part.manifest.settings["dynamic"] == {"threshold": 0.1, "margin": 4}
+    assert part.manifest.batch == 1
+    assert len(part) == len(whole)
+    np.testing.assert_allclose(part.xy[0], whole.xy[0], atol=1e-3)  # the first frame is looked at whole
+    assert np.abs(part.xy - whole.xy).max() > 1e-3
+    for words in (("-b", "2"), ("--runtime", "openvino")):
+        assert predict("--dynamic", "default", *words, model="single", name="none")[0].code == 2
+    said, _ = predict("--dynamic", "default", "--batch-size", 1, model="top-down", name="none")
+    assert said.code == 2
+    assert "whole frames" in said.err
+
+
+def test_track_conditions_is_for_models_that_are_told_poses(predict, tmp_path):
+    """What it does is told in test_tracks_by_conditions.py, and in tests/families."""
+    said, _ = predict("--track-conditions", "default", "--batch-size", 1, model="top-down", name="none")
+    assert said.code == 2
+    assert "conditional" in said.err
+    words = ("--track-conditions", "default", "--dynamic", "default")
+    assert "do not go together" in predict(*words, name="none")[0].err
+    assert not (tmp_path / "none").exists()
+
+
 def test_device_is_the_one_named_or_an_error(predict, tmp_path):
     _, result = predict("--device", "cpu")
     assert result.manifest.settings["device"] == "cpu"
@@ -210,6 +236,12 @@ def test_every_option_has_a_test_of_its_effect():
         ("--precision", "fp8"),
         ("--frames", "9-3"),
         ("--frames", "all"),
+        ("--dynamic", "0.5,ten"),
+        ("--dynamic", "0.5,10,1"),
+        ("--dynamic", "1.5,10"),
+        ("--dynamic", "range=3"),
+        ("--track-conditions", "bu_max_frequency=0"),
+        ("--track-conditions", "bu_max_frequency=none"),
         ("--format", "docx"),
         ("--batch",),
         ("--nonsense", "1"),
@@ -240,6 +272,8 @@ def test_a_value_that_makes_no_sense_is_wrong_use_and_nothing_is_touched(
         {"max_instances": 1.5},
         {"frames": "9-3"},
         {"frames": [1, 2, 3]},
+        {"dynamic": True},
+        {"dynamic": {"threshold": "high"}},
         {"threads": 0},
         {"format": "docx"},
         {"runtime": "abacus"},

@@ -11,12 +11,12 @@ from pathlib import Path
 from ethopose.core import InferenceError, MemoryFullError
 from ethopose.media import Caution, JoinedVideo, Video, open_video
 from ethopose.predict import video
-from ethopose.predict.predictor import Predictor, _Runner
+from ethopose.predict.predictor import Predictor, Runner
 from ethopose.run.bench import Opener
 from ethopose.store import atomic
 
 PACKET, PART = 37, 16
-RUN = _Runner._run
+RUN = Runner._run
 
 
 def plain(videos: tuple[Path, ...], caution: Caution) -> Video:
@@ -144,7 +144,7 @@ def _fails_on_gpu(videos: tuple[Path, ...], caution: Caution, error: InferenceEr
     blocks, runs = opened.blocks, fail if "bad" in videos[0].name else RUN
 
     def late(*told: object, **more: object):
-        _Runner._run = runs
+        Runner._run = runs
         return blocks(*told, **more)
 
     opened.blocks = late

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import bad_videos
+import numpy as np
 import pytest
 
 import ethopose
@@ -312,3 +313,14 @@ def test_a_worker_goes_on_telling_that_it_lives_while_torch_is_imported(monkeypa
 
     monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
     assert worker._gpu_memory() == 0
+
+
+def test_a_video_whose_frames_hang_together_is_made_by_one_worker_in_order(videos, tiny, run_all):
+    told = {"dynamic": "0.1,4", "batch_size": None, "opener": bad_videos.plain}
+    report = run_all(videos, workers=2, **told)
+    assert report.exit_code == 0
+    video = videos / "a.mp4"
+    alone = ethopose.predict(video, tiny(), out=videos / "alone", dynamic="0.1,4", threads=1, format="none")
+    together = report.videos[str(video)].result
+    np.testing.assert_array_equal(ethopose.read(together).xy, alone.xy)
+    assert len(ethopose.read(together).manifest.parts) == 4

@@ -35,6 +35,14 @@ Cropping = Annotated[
 Detections = Annotated[
     bool, Option("--detections", help="Keep every peak that animals are made of, and how well lines agree.")
 ]
+Dynamic = Annotated[
+    str | None,
+    Option(help="Look around where the animals were in the frame before: threshold, margin in px: 0.5,10."),
+]
+TrackConditions = Annotated[
+    str | None,
+    Option(help="Follow animals by a conditional model: default, or settings such as bu_max_frequency=50."),
+]
 Threads = Annotated[int | None, Option(min=1, help="CPU threads; one a core if left out.")]
 Runtime = Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")]
 Precision = Annotated[str, Option(help="Of the network: fp32, bf16, or auto.")]

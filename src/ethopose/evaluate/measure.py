@@ -27,13 +27,14 @@ from ethopose.formats import read_labels
 from ethopose.metrics import reliability
 from ethopose.predict import Options
 from ethopose.predict.options import options_from
+from ethopose.predict.ways import WAYS
 from ethopose.store import Result, is_result, read
 
 log = logging.getLogger(__name__)
 
 Target = Model | Result | str | Path | Sequence[str | Path]
 Progress = Callable[[int, int], None]  # (images done, images in all)
-USELESS = ("frames", "format", "strict")  # options of a prediction that mean nothing here
+USELESS = ("frames", "format", "strict", "cropping", *WAYS)  # options of a prediction that mean nothing here
 
 
 def evaluate(

@@ -41,6 +41,7 @@ class Layout:
     tracked: bool
     n_known: int  # of the individuals that rows tell their track or identity by
     corner: tuple[float, float] = (0.0, 0.0)  # px: where the centre of DeepLabCut's first pixel lies
+    absent: float = ABSENT  # what stands where nobody is
 
     @property
     def keypoints(self) -> tuple[str, ...]:
@@ -84,8 +85,9 @@ class Cells:
         return np.concatenate([self.animals.reshape(n, -1), self.unique.reshape(n, -1)], axis=1)
 
 
-def layout_of(result: Result) -> Layout:
-    """The columns for a result, which is read through once to count its animals."""
+def layout_of(result: Result, *, tracks: bool = False) -> Layout:
+    """The columns for a result, which is read through once to count its animals; of `tracks`, where nobody is
+    in one of these, NaN."""
     manifest, facts = result.manifest, facts_of(result)
     known = result.tracks or result.skeleton.individuals
     most = max((_unnamed(part, bool(result.tracks), len(known)) for part in result), default=0)
@@ -103,6 +105,7 @@ def layout_of(result: Result) -> Layout:
         tracked=bool(result.tracks),
         n_known=len(known),
         corner=(left + manifest.pixel_origin, top + manifest.pixel_origin),
+        absent=np.nan if tracks and result.tracks else ABSENT,
     )
 
 
@@ -135,7 +138,7 @@ def cells_of(part: Part, layout: Layout, nowhere: Lists | None = None) -> Cells:
     place = _places(poses, layout)
     n = len(layout.individuals)
     shape = (len(frames), n, len(layout.keypoints), 3)
-    animals = np.full(shape, np.nan if layout.tracked else ABSENT, np.float32)
+    animals = np.full(shape, layout.absent, np.float32)
     animals[row, place] = _points(poses, layout)[:, ~unique]
     single = np.full((len(frames), int(unique.sum()), 3), ABSENT, np.float32)
     others = part.poses[~keep]

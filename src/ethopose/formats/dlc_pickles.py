@@ -150,7 +150,9 @@ def _detections(part: Cells, index: int) -> dict[str, Any]:
         "costs": None,
     }
     if part.boxes is not None:
-        told["bboxes"], told["bbox_scores"] = part.boxes[index, :, :4].copy(), part.boxes[index, :, 4].copy()
+        told["bboxes"] = part.boxes[index, :, :4].copy()
+        if not np.isnan(part.boxes[..., 4]).any():  # those around conditions have none
+            told["bbox_scores"] = part.boxes[index, :, 4].copy()
     if part.identity is not None:
         scores = part.identity[index].swapaxes(0, 1).astype(np.float64)
         told["identity"] = [*scores.copy(), *np.full((len(unique), *scores.shape[1:]), ABSENT)]

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ethopose.core import DataError
-from ethopose.formats.dlc_cells import ABSENT, cells, layout_of, pose_file
+from ethopose.formats.dlc_cells import ABSENT, Layout, cells, layout_of, pose_file
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.hdf5 import replacing_hdf5
 from ethopose.formats.pandas_hdf5 import NumberTable, read_hdf
@@ -28,8 +28,17 @@ _UNIQUE = "single"  # the individual under which DeepLabCut files keypoints that
 
 def write_h5(result: Result, path: Path) -> None:
     """Write all frames of a result, part by part. Raises `ResultError`."""
-    layout = layout_of(result)
-    dtype = np.float64 if layout.tracked else np.float32
+    layout = layout_of(result, tracks=True)
+    _write_h5(result, path, layout, np.float64 if layout.tracked else np.float32)
+
+
+def write_ctd(result: Result, path: Path) -> None:
+    """Write tracks as their model predicted them: as a table of predictions, in which the place of an animal
+    is its track. Raises `ResultError`."""
+    _write_h5(result, path, layout_of(result), np.float32)
+
+
+def _write_h5(result: Result, path: Path, layout: Layout, dtype: type[np.floating]) -> None:
     with replacing_hdf5(path, version="v108") as file:
         rows = ((part.frame, part.table) for part in cells(result, layout))
         count = result.manifest.n_done
@@ -38,7 +47,7 @@ def write_h5(result: Result, path: Path) -> None:
 
 def write_csv(result: Result, path: Path) -> None:
     """Write all frames of a result, part by part, as pandas writes such a table. Raises `ResultError`."""
-    layout = layout_of(result)
+    layout = layout_of(result, tracks=True)
     with replacing(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
@@ -56,6 +65,12 @@ def read_h5(path: Path) -> PoseFile:
     with reading(path, "dlc-h5"):
         table = read_hdf(path)
         return _poses(table, tracked=table.bytes == 8)
+
+
+def read_ctd(path: Path) -> PoseFile:
+    """Read tracks as their model predicted them. Raises `FormatError`."""
+    with reading(path, "dlc-ctd"):
+        return _poses(read_hdf(path), tracked=True)
 
 
 def read_csv(path: Path) -> PoseFile:
@@ -126,6 +141,14 @@ H5 = Format(
     named="{video}{model}.h5",
     read=read_h5,
     write=write_h5,
+    loses=_LOST,
+)
+CTD = Format(
+    name="dlc-ctd",
+    suffix="_ctd.h5",
+    named="{video}{model}_ctd.h5",
+    read=read_ctd,
+    write=write_ctd,
     loses=_LOST,
 )
 CSV = Format(

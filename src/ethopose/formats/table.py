@@ -12,6 +12,7 @@ FORMATS: dict[str, Format] = {
     for form in (
         csv.FORMAT,
         slp.FORMAT,
+        dlc_predictions.CTD,  # whose suffix ends in that of the next
         dlc_predictions.H5,
         dlc_predictions.CSV,
         dlc_pickles.FULL,

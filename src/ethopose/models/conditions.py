@@ -30,9 +30,11 @@ class Conditions:
     frame: Int64[np.ndarray, "condition"]
     xy: Float[np.ndarray, "condition keypoint 2"]
     confidence: Float[np.ndarray, "condition keypoint"]
+    track: Int64[np.ndarray, "condition"] | None = None
 
     def __getitem__(self, rows: np.ndarray) -> Conditions:
-        return Conditions(self.frame[rows], self.xy[rows], self.confidence[rows])
+        track = None if self.track is None else self.track[rows]
+        return Conditions(self.frame[rows], self.xy[rows], self.confidence[rows], track)
 
 
 def conditions_of(instances: Instances) -> Conditions:

@@ -57,6 +57,8 @@ class Conditioning(Frozen):
     """The box's shorter side grows until it has the crop's shape; if not, zeros fill what lacks."""
     bounds: tuple[int, int]
     """(height, width) of a crop, px: keypoints outside are not told."""
+    individuals: tuple[str, ...] = ()
+    """What those are called that are followed by their conditions, and so how many there are at most."""
 
 
 class Preparation(Frozen):
@@ -120,11 +122,13 @@ class ModelSpec(Frozen):
     """Where the model's own tool puts the centre of the top left pixel: 0, or 0.5."""
     result_formats: tuple[str, ...] = ()
     """The files that the model's own tool would have written, by their names in `ethopose.formats`."""
+    tracked_formats: tuple[str, ...] = ()
+    """The same where the model itself follows animals."""
     plugins: tuple[Annotated[str, Field(pattern=r"^[^/\\]+\.py$")], ...] = ()
     """Files in the model's folder whose code makes parts of it (`ethopose.models.plugins`)."""
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     def digest(self, *weights: str) -> str:
         """sha256 of the spec without its name and of the digests of its weights."""
-        text = self.model_dump_json(exclude={"name", "provenance"})
+        text = self.model_dump_json(exclude={"name", "provenance", "tracked_formats"})
         return hashlib.sha256("\n".join((text, *weights)).encode()).hexdigest()

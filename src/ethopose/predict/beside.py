@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, UInt8
 from pydantic import JsonValue
 
 from ethopose.core import UsageError
 from ethopose.models.grouping import Arrays, Grouping, Instances
 from ethopose.models.spec import ModelSpec, Stage
+from ethopose.predict.following import Seen
 from ethopose.store import Lists, lists_of, plain_columns
 
 BOX = {"box.x": "px", "box.y": "px", "box.width": "px", "box.height": "px", "box.score": "1"}
@@ -38,31 +39,34 @@ class Beside:
         edges: list[JsonValue] = [list(edge) for edge in self.edges or ()]
         return {} if self.edges is None else {"detections": {"edges": edges}}
 
-    def of_animals(self, instances: Instances, around: Instances) -> dict[str, np.ndarray]:
-        """The columns, row by row of `instances`, each of which was read in a box of `around`."""
-        if not self.columns:
-            return {}
-        if self.columns is BOX:
-            return _boxes(around)
-        shape = (len(instances.frame), len(self.columns))
-        likeness = instances.likeness.reshape(shape).T if len(instances.frame) else np.empty(shape[::-1])
-        return dict(zip(self.columns, likeness.astype(np.float32), strict=True))
-
-    def of_frames(
+    def of(
         self,
-        found: Arrays,
-        xy: Float32[np.ndarray, "frame keypoint peak 2"],
+        seen: Seen,
+        there: Bool[np.ndarray, "instance"],
         least: float,
         status: UInt8[np.ndarray, "frame"],
-    ) -> dict[str, Lists]:
-        """The lists, of what was found in frames; `xy` is in their pixels. Nothing is told of peaks that are
-        not above `least`, and of frames that cannot be read (`status`)."""
+    ) -> dict[str, np.ndarray | Lists]:
+        """Columns of the animals that are `there`, and lists of the frames in which they were seen, whose
+        `status` is 0 where they could be read. Nothing is told of peaks that are not above `least`."""
+        return {**self._columns(seen, there), **self._lists(seen.found, least, status)}
+
+    def _columns(self, seen: Seen, there: Bool[np.ndarray, "instance"]) -> dict[str, np.ndarray]:
+        if self.columns is BOX and seen.around is not None:
+            return _boxes(seen.around[there])
+        if not self.columns:
+            return {}
+        likeness = seen.instances.likeness[there].reshape(int(there.sum()), len(self.columns)).T
+        return dict(zip(self.columns, likeness.astype(np.float32), strict=True))
+
+    def _lists(self, found: Arrays, least: float, status: UInt8[np.ndarray, "frame"]) -> dict[str, Lists]:
+        if not found:
+            return {name: lists_of([np.empty(0, np.float32)] * len(status)) for name in self.lists}
         told: dict[str, Lists] = {}
         if NOWHERE in self.lists:
             told[NOWHERE] = lists_of(list(found["nowhere"]))
         if self.edges is None:
             return told
-        there = (found["value"] > least) & (status == 0)[:, None, None]
+        xy, there = found["xy"], (found["value"] > least) & (status == 0)[:, None, None]
         for number, name in enumerate(self.keypoints):
             values = {
                 "x": xy[:, number, :, 0],
@@ -115,7 +119,9 @@ def beside(spec: ModelSpec, stages: Sequence[Stage], grouping: Grouping, *, dete
     columns = {f"{keypoint}.{name}": "1" for keypoint in keypoints for name in named}
     if columns.keys() & plain_columns(skeleton).keys():
         columns = {}  # an individual is called x, say: the keypoint's own columns come first
-    if len(stages) == 2 and stages[-1].preparation.boxed is not None and "box" not in keypoints:
+    last = stages[-1].preparation
+    boxed = last.boxed is not None or last.conditions is not None
+    if len(stages) == 2 and boxed and "box" not in keypoints:
         columns = BOX
     lists = {NOWHERE: "1"} if named else {}
     edges = _edges(spec, stages, grouping) if detections else None

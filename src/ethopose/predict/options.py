@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ethopose.core import UsageError
 from ethopose.predict.selection import Runs, Window, parse_frames, parse_window
+from ethopose.predict.ways import WAYS, Told, parse_way
 from ethopose.runtime import Compute
+
+if TYPE_CHECKING:
+    from ethopose.models.spec import ModelSpec
+    from ethopose.predict.following import Way
 
 # A CPU gains nothing from more than a frame at a time and pays with memory; a GPU waits for fewer calls.
 BATCH_SIZE = {"openvino": 1, "torch": 4}
@@ -46,6 +51,11 @@ class Options:
     are told in the whole frame."""
     detections: bool = False
     """Keep every peak, and how well each line between two agrees, of models that make animals of them."""
+    dynamic: Told | None = None
+    """Look only around where the animals were in the frame before: threshold and margin, such as `0.5,10`."""
+    track_conditions: Told | None = None
+    """Follow animals by a conditional model: each is looked for where it was in the frame before. `default`,
+    or settings such as `bu_max_frequency=50`."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     threads: int | None = None
@@ -75,11 +85,37 @@ class Options:
         if self.peak_threshold is not None and not 0 <= self.peak_threshold <= 1:
             raise UsageError(f"peak_threshold is {self.peak_threshold}", fix="give a number from 0 to 1")
         _ = self.runs, self.window, self.compute  # what makes no sense in them is told now
+        if self.way is not None and self.batch_size not in (None, 1):
+            what = f"batch_size is {self.batch_size}, and frames that hang on the ones before go one by one"
+            raise UsageError(what, fix="leave it out")
+
+    def formats(self, spec: ModelSpec) -> tuple[str, ...]:
+        """What the model's own tool would write."""
+        return spec.result_formats if self.track_conditions is None else spec.tracked_formats
 
     @property
     def compute(self) -> Compute:
         """Where and how to compute."""
-        return Compute(self.device, self.runtime, self.precision, self.threads)
+        runtime = self.runtime
+        if self.dynamic is not None:
+            if runtime == "openvino":
+                what = "--dynamic looks at windows of any size, and openvino is compiled for one"
+                raise UsageError(what, fix="leave out --runtime, or choose torch")
+            runtime = "torch"
+        return Compute(self.device, runtime, self.precision, self.threads)
+
+    @property
+    def way(self) -> Way | None:
+        """How frames hang on the ones before; None where each is looked at by itself."""
+        told = {name: getattr(self, name) for name in WAYS}
+        given = [name for name, value in told.items() if value is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} do not go together", fix="choose one")
+        return parse_way(given[0], told[given[0]]) if given else None
+
+    def batch(self, runtime: str | None) -> int:
+        """Frames at a time."""
+        return 1 if self.way is not None else self.batch_size or BATCH_SIZE[str(runtime)]
 
     @property
     def window(self) -> Window | None:

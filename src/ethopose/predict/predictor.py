@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,20 +13,29 @@ from ethopose.core import MemoryFullError, Poses, UsageError
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.boxes import cut
-from ethopose.models.conditions import condition_crops, conditions_of, rescored
+from ethopose.models.conditions import (
+    Conditions,
+    boxes_around,
+    condition_crops,
+    conditions_of,
+    rescored,
+)
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
+from ethopose.models.grouping.instances import make_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.beside import beside, with_all
+from ethopose.predict.following import Following, Seen, Way, nobody
 from ethopose.predict.options import BATCH_SIZE
 from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Window
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
-from ethopose.store import Lists
+from ethopose.store import Lists, State
 
 log = logging.getLogger(__name__)
 
 SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
+ANY_SHAPE = (0, 0, 0, 0)  # which torch takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class BlockPoses:
     poses: Poses
     left_out: np.ndarray  # (frame,) bool: more peaks above the threshold than are kept
     extra: Mapping[str, np.ndarray | Lists] = field(default_factory=dict)  # columns and lists beside poses
+    state: State | None = None  # what is known after it, where frames hang on the ones before
 
 
 class Predictor:
@@ -52,19 +62,25 @@ class Predictor:
         limit: int | None,
         window: Window | None = None,
         detections: bool = False,
+        way: Way | None = None,
     ) -> None:
-        self.model, self.compute, self.window = model, compute, window
+        if way is not None:
+            way.check(model.spec)
+        self.model, self.compute, self.window, self.way = model, compute, window, way
         stages = model.spec.stages
-        if threshold is not None:
-            stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
         self.limit = limit
         self._crops = BATCH_SIZE[str(compute.runtime)]  # that the second stage sees at a time
-        self.threshold = stages[-1].peak_threshold
+        self.threshold = stages[-1].peak_threshold if threshold is None else threshold
+        if threshold is not None:
+            stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
+        self._conditional = stages[-1].preparation.conditions is not None
+        if self._conditional:  # of which confidence is known only in the light of the conditions
+            stages = (*stages[:-1], stages[-1].model_copy(update={"peak_threshold": -np.inf}))
         whose = model.digest
         if detections:
             stages, whose = (*stages[:-1], with_all(stages[-1])), f"{whose}.all"
         self._stages = [
-            _Runner(model, index, stage, compute, f"{whose}.{index}") for index, stage in enumerate(stages)
+            Runner(model, index, stage, compute, f"{whose}.{index}") for index, stage in enumerate(stages)
         ]
         self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=detections)
 
@@ -73,32 +89,54 @@ class Predictor:
         """Batches under way: one more than the network computes, to prepare, decode and group meanwhile."""
         return self.compute.at_once + 1
 
-    def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
-        """The animals in a block of at most `batch` frames."""
-        first, images = self._stages[0], self._within(block.image)
-        with profile.during("preparation"):
-            fitted = fit(images, first.stage.preparation)
-            pictures = to_pictures(fitted.images, first.stage.preparation)
-        found = first.found(pictures, batch, profile)
-        with profile.during("grouping"):
-            frames = np.arange(len(block))
-            size = pictures.shape[1], pictures.shape[2]
-            context = Context(first.stage.peak_threshold, self.limit, frames, size=size)
-            instances = _in_frame(first.grouping(found, context), first.stage, fitted)
-        left_out, around = _overflown(found, first.stage.peak_threshold, len(block)), instances
-        if len(self._stages) == 2:
-            if self._stages[1].stage.preparation.color != first.stage.preparation.color:
-                fitted = fit(images, self._stages[1].stage.preparation)
-            instances = self._read_crops(around, fitted, profile)
-            around = around[instances.picture]
-        seen = block.status[instances.frame] == 0  # a frame that cannot be read is all zeros
-        extra: dict[str, np.ndarray | Lists] = {}
-        extra |= self.beside.of_animals(instances[seen], self._whole(around[seen]))
-        if self.beside.lists:
-            xy = self._shifted(_placed(found["xy"], first.stage, fitted))
-            extra |= self.beside.of_frames(found, xy, first.stage.peak_threshold, block.status)
-        poses = self._poses(self._whole(instances[seen]), block)
-        return BlockPoses(block.frame, block.status, poses, left_out, extra)
+    def __call__(
+        self, block: Block, batch: int, profile: Profile, following: Following | None = None
+    ) -> BlockPoses:
+        """The animals in a block of at most `batch` frames; each by itself, or, of a block of one, as what
+        follows them looks at it."""
+        images = self._within(block.image)
+        if following is None:
+            seen = self.look(images, batch, profile)
+        elif block.status[0]:
+            seen = nobody(len(self.model.spec.skeleton.keypoints))
+        else:
+            seen = following(images, profile)
+        if self._conditional:
+            seen = seen.above(self.threshold)
+        seen = self._whole(seen)
+        there = block.status[seen.instances.frame] == 0  # a frame that cannot be read is all zeros
+        poses = self._poses(seen.instances[there], block)
+        if seen.track is not None:
+            poses = replace(poses, track=seen.track[there])
+        extra = self.beside.of(seen, there, self._stages[0].stage.peak_threshold, block.status)
+        state = None if following is None else following.state
+        return BlockPoses(block.frame, block.status, poses, seen.left_out, extra, state)
+
+    @property
+    def stages(self) -> Sequence[Runner]:
+        """The model's."""
+        return self._stages
+
+    def begin(self) -> Following | None:
+        """What follows animals from a first frame on, where that is asked for."""
+        return None if self.way is None else self.way.begin(self)
+
+    def look(self, images: Images, batch: int, profile: Profile) -> Seen:
+        """The animals in frames, each by itself."""
+        first = self._stages[0]
+        fitted, pictures = first.prepared(images, profile)
+        seen = in_frame(first.animals(pictures, batch, profile, limit=self.limit), first.stage, fitted)
+        if len(self._stages) == 1:
+            return seen
+        around, second = seen.instances, self._stages[1]
+        if self._conditional:
+            told, instances, boxes = self.conditioned(images, conditions_of(around), profile)
+            confidence = rescored(instances.confidence, told)
+            return Seen(replace(instances, confidence=confidence), boxes, seen.left_out)
+        if second.stage.preparation.color != first.stage.preparation.color:
+            fitted = fit(images, second.stage.preparation)
+        instances = self._read_crops(around, fitted, profile)
+        return Seen(instances, around[instances.picture], seen.left_out)
 
     def _within(self, images: Images) -> Images:
         if self.window is None:
@@ -110,20 +148,18 @@ class Predictor:
             raise UsageError(f"the part {part} reaches beyond a picture of {width} x {height} px")
         return images[:, top:bottom, left:right]
 
-    def _whole(self, instances: Instances) -> Instances:
+    def _whole(self, seen: Seen) -> Seen:
         """In pixels of the whole frame."""
-        return replace(instances, xy=self._shifted(instances.xy))
-
-    def _shifted(self, xy: np.ndarray) -> np.ndarray:
-        return xy if self.window is None else xy + np.array(self.window[::2], np.float32)
+        if self.window is None:
+            return seen
+        corner = np.array(self.window[::2], np.float32)
+        return seen.moved(lambda xy: xy + corner)
 
     def _read_crops(self, found: Instances, fitted: Fitted, profile: Profile) -> Instances:
         """The animals in crops around centroids, or of boxes, that the first stage found."""
         if not len(found.frame):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
-        if second.stage.preparation.conditions is not None:
-            return self._read_conditions(found, fitted, profile)
         with profile.during("preparation"):
             crops = cut(fitted, found.frame, found.xy, second.stage.preparation)
             pictures = to_pictures(crops.images, second.stage.preparation)
@@ -134,23 +170,32 @@ class Predictor:
             xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
             return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
 
-    def _read_conditions(self, told: Instances, fitted: Fitted, profile: Profile) -> Instances:
+    def conditioned(
+        self, images: Images, told: Conditions, profile: Profile
+    ) -> tuple[Conditions, Instances, Instances]:
+        """Those of the poses told that can be looked for in frames; the animal that is found for each, and
+        how sure the network is of it; and the box that it was read in."""
         second = self._stages[1]
         how, size = second.stage.preparation.conditions, second.stage.preparation.crop
         assert how is not None
         assert size is not None
         with profile.during("preparation"):
-            conditions, crops, pictures = condition_crops(fitted.images, conditions_of(told), size, how)
+            images = fit(images, second.stage.preparation).images
+            told, crops, pictures = condition_crops(images, told, size, how)
+            corners = boxes_around(told, images.shape[1:3], how.margin).reshape(-1, 2, 2)
+            corners[:, 1] += corners[:, 0]
         if not len(pictures):
-            return no_instances(len(self.model.spec.skeleton.keypoints))
+            nothing = no_instances(len(self.model.spec.skeleton.keypoints))
+            return told, nothing, nothing
         found = second.found(pictures, self._crops, profile)
         with profile.during("grouping"):
-            context = Context(second.stage.peak_threshold, None, conditions.frame)
+            rows = np.arange(len(pictures))
+            unknown = np.full((len(rows), 2), np.nan)
+            context = Context(second.stage.peak_threshold, None, told.frame)
             instances = second.grouping(found, context)
-            row = instances.picture
-            xy = instances.xy * crops.scale[row, None] + crops.corner[row, None]
-            confidence = rescored(instances.confidence, conditions[row])
-            return replace(instances, xy=xy, confidence=confidence, score=confidence.sum(1))
+            xy = instances.xy * crops.scale[:, None] + crops.corner[:, None]
+            around = make_instances(context, rows, corners, unknown, unknown[:, 0])
+            return told, replace(instances, xy=xy), around
 
     def _poses(self, seen: Instances, block: Block) -> Poses:
         return Poses(
@@ -165,7 +210,7 @@ class Predictor:
         )
 
 
-class _Runner:
+class Runner:
     """One stage, compiled for the sizes of picture that it meets."""
 
     def __init__(self, model: Model, index: int, stage: Stage, compute: Compute, digest: str) -> None:
@@ -176,6 +221,21 @@ class _Runner:
         self._compiled: dict[Shape, CompiledStage] = {}
         self._lock = threading.Lock()
         self._halvings = 0  # of the batch, for want of memory
+
+    def prepared(self, images: Images, profile: Profile) -> tuple[Fitted, Images]:
+        """Frames in the model's colours and size, and the pictures that the network sees of them."""
+        with profile.during("preparation"):
+            fitted = fit(images, self.stage.preparation)
+            return fitted, to_pictures(fitted.images, self.stage.preparation)
+
+    def animals(self, pictures: Images, batch: int, profile: Profile, *, limit: int | None = None) -> Seen:
+        """The animals in pictures, a frame each, in pixels of these, and what they were made of."""
+        found, threshold = self.found(pictures, batch, profile), self.stage.peak_threshold
+        with profile.during("grouping"):
+            size = pictures.shape[1], pictures.shape[2]
+            context = Context(threshold, limit, np.arange(len(pictures)), size=size)
+            left_out = _overflown(found, threshold, len(pictures))
+            return Seen(self.grouping(found, context), left_out=left_out, found=found)
 
     def found(self, pictures: Images, batch: int, profile: Profile) -> Arrays:
         """What graph 2 finds in pictures, run by batches that are filled up with zeros.
@@ -219,22 +279,18 @@ class _Runner:
                 log.warning("out of memory: going on with half as many frames at a time")
 
     def _for(self, shape: Shape) -> CompiledStage:
+        kind = shape if self._compute.runtime == "openvino" else ANY_SHAPE
         with self._lock:
-            if shape not in self._compiled:
+            if kind not in self._compiled:
                 if len(self._compiled) == SHAPES_KEPT:
                     self._compiled.pop(next(iter(self._compiled)))
-                self._compiled[shape] = compile_stage(self._source, shape, self._compute)
-            return self._compiled[shape]
+                self._compiled[kind] = compile_stage(self._source, shape, self._compute)
+            return self._compiled[kind]
 
 
-def _in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:
-    return replace(instances, xy=_placed(instances.xy, stage, fitted))
-
-
-def _placed(xy: np.ndarray, stage: Stage, fitted: Fitted) -> np.ndarray:
+def in_frame(seen: Seen, stage: Stage, fitted: Fitted) -> Seen:
     """Coordinates of pictures as pixels of the frame; divided in this order, as sleap-nn 0.3.5 does."""
-    placed: np.ndarray = unscaled(xy, stage.preparation) / fitted.ratio
-    return placed
+    return seen.moved(lambda xy: unscaled(xy, stage.preparation) / fitted.ratio)
 
 
 def _overflown(found: Arrays, threshold: float, pictures: int) -> np.ndarray:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ethopose.formats import Format
 from ethopose.media import Block, JoinedVideo, Video
 from ethopose.predict import provenance
 from ethopose.predict.exports import export, refuse_foreign
+from ethopose.predict.following import InOrder
 from ethopose.predict.names import exported_path
 from ethopose.predict.pipeline import Behind, in_order, read_ahead
 from ethopose.predict.predictor import BlockPoses, Predictor
@@ -30,10 +32,12 @@ from ethopose.store import (
     Manifest,
     ModelRecord,
     Result,
+    State,
     join_lists,
     plain_columns,
     read,
     start,
+    state_before,
 )
 
 log = logging.getLogger(__name__)
@@ -74,7 +78,7 @@ def predict_video(
         log.info("%s: %d of %d frames are there", job.path, writer.done, manifest.n_frames)
         if not writer.finished:
             began = time.perf_counter()
-            parts = Parts(job.video, predictor, writer.manifest, writer.write_part)
+            parts = Parts(job.video, predictor, Writing(job.path, writer.manifest, writer.write_part))
             parts.predict(writer.manifest.missing(), progress, profile)
             writer.finish(provenance.at_end(time.perf_counter() - began))
         result = read(job.path)
@@ -83,17 +87,25 @@ def predict_video(
     return result, tuple(files)
 
 
-Store = Callable[[FrameTable, Poses, Extra], None]
+Store = Callable[[FrameTable, Poses, Extra, State | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A result that is being written; `store` is given each part when it is whole."""
+
+    result: Path
+    manifest: Manifest
+    store: Store
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a video's result, as a model makes them; `store` is given each when it is whole."""
+    """The parts of a video's result, as a model makes them."""
 
     video: Video
     predictor: Predictor
-    manifest: Manifest
-    store: Store
+    writing: Writing
 
     def predict(self, runs: Sequence[tuple[int, int]], progress: Progress, profile: Profile) -> None:
         """Make the parts of some runs of positions [start, stop) in the selection, whole parts each.
@@ -101,14 +113,12 @@ class Parts:
         Raises:
             VideoError, InferenceError: what was done until then is stored.
         """
-        made, total = self.manifest, self.manifest.n_frames
+        made, total = self.writing.manifest, self.writing.manifest.n_frames
         done = total - sum(stop - start for start, stop in runs)
         progress(done, total)
         frames = np.concatenate([np.empty(0, np.int64), *(made.selected(*run) for run in runs)])
         blocks = read_ahead(_timed(self.video.blocks(frames, made.batch, gray=self.video.gray), profile))
-        founds = in_order(
-            lambda block: self.predictor(block, made.batch, profile), blocks, self.predictor.parallel
-        )
+        founds = self._founds(blocks, profile)
         waiting: list[BlockPoses] = []
         left_out = since = 0
         with Behind() as behind, closing(blocks), closing(founds):
@@ -123,17 +133,26 @@ class Parts:
                     waiting, since = [], 0
         self._tell(left_out)
 
+    def _founds(self, blocks: Iterator[Block], profile: Profile) -> Generator[BlockPoses]:
+        """Blocks beside one another, or where each hangs on the one before, one by one."""
+        if self.predictor.way is None:
+            predictor, batch = self.predictor, self.writing.manifest.batch
+            return in_order(lambda block: predictor(block, batch, profile), blocks, predictor.parallel)
+        follow = InOrder(self.predictor, partial(state_before, self.writing.result))
+        return in_order(lambda block: follow(block, profile), blocks, 1)
+
     def _storing(self, founds: list[BlockPoses], profile: Profile) -> Callable[[], None]:
         def store() -> None:
             with profile.during("writing"):
-                poses = join_poses([found.poses for found in founds], self.manifest.skeleton)
+                poses = join_poses([found.poses for found in founds], self.writing.manifest.skeleton)
                 frame = np.concatenate([found.frame for found in founds])
                 animals = np.searchsorted(poses.frame, frame, "right") - np.searchsorted(poses.frame, frame)
                 status = np.concatenate([found.status for found in founds])
                 log.debug("%s: storing frames %d to %d", self.video.path, frame[0], frame[-1])
                 time = self.video.time[frame]
                 extra = {name: _joined([found.extra[name] for found in founds]) for name in founds[0].extra}
-                self.store(FrameTable(frame, time, status, animals.astype(np.int32)), poses, extra)
+                frames = FrameTable(frame, time, status, animals.astype(np.int32))
+                self.writing.store(frames, poses, extra, founds[-1].state)
 
         return store
 
@@ -171,6 +190,7 @@ def numbers(predictor: Predictor) -> dict[str, JsonValue]:
         "device": predictor.compute.device.split(":")[0],  # any GPU of a kind will do
         **({} if predictor.window is None else {"cropping": list(predictor.window)}),
         **predictor.beside.settings,
+        **({} if predictor.way is None else predictor.way.settings),
     }
 
 
@@ -193,6 +213,7 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
             family=model.spec.family,
             paths=tuple(str(path) for path in model.paths),
         ),
+        tracks=() if predictor.way is None else predictor.way.tracks(model.spec),
         settings=settings,
         provenance=provenance.at_start(model, compute, sources, {**settings, **more}),
         frames=select(runs, len(video)),

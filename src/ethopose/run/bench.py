@@ -11,10 +11,11 @@ from typing import Generic, TypeVar
 
 from ethopose.core import Poses, VideoError
 from ethopose.media import Caution, Video
+from ethopose.predict.video import Writing
 from ethopose.run.making import Maker
 from ethopose.run.messages import Look, Make, Wrap, Wrapped
 from ethopose.run.plan import Recipe
-from ethopose.store import Extra, FrameTable, Manifest, PartRecord, check_held, store_part
+from ethopose.store import Extra, FrameTable, Manifest, PartRecord, State, check_held, store_part
 
 OPEN = 3  # videos kept open, to be looked at, made and made again
 MODELS = 2  # kept in memory
@@ -94,11 +95,11 @@ class Bench:
             raise VideoError("it has changed since the run began with it", where=video.path)
         maker.check(task.manifest)
 
-        def store(frames: FrameTable, poses: Poses, extra: Extra) -> None:
+        def store(frames: FrameTable, poses: Poses, extra: Extra, state: State | None) -> None:
             check_held(task.result, task.token)
-            made(store_part(task.result, task.manifest, frames, poses, extra))
+            made(store_part(task.result, task.manifest, frames, poses, extra, state))
 
-        return maker.make(video, task.manifest, task.runs, store, count)
+        return maker.make(video, Writing(task.result, task.manifest, store), task.runs, count)
 
     def wrap(self, task: Wrap) -> Wrapped:
         """Read a finished result back, and do what comes after it."""

@@ -13,9 +13,8 @@ from ethopose.families import load
 from ethopose.media import Block, Video
 from ethopose.predict import Options, Profile
 from ethopose.predict.exports import export, make, refuse_foreign
-from ethopose.predict.options import BATCH_SIZE
 from ethopose.predict.predictor import Predictor
-from ethopose.predict.video import Parts, Store, make_manifest, numbers
+from ethopose.predict.video import Parts, Writing, make_manifest, numbers
 from ethopose.run.messages import Runs, Wrap, Wrapped
 from ethopose.run.plan import Recipe
 from ethopose.run.steps import beside
@@ -40,8 +39,9 @@ class Maker:
             limit=options.max_instances,
             window=options.window,
             detections=options.detections,
+            way=options.way,
         )
-        self._batch = options.batch_size or BATCH_SIZE[str(compute.runtime)]
+        self._batch = options.batch(compute.runtime)
         self._tried = False
 
     def manifest(self, video: Video, options: Options) -> Manifest:
@@ -58,7 +58,7 @@ class Maker:
         """
         black = Block(np.zeros(1, np.int64), np.zeros((1, *shape), np.uint8), np.full(1, OK, np.uint8))
         try:
-            self.predictor(black, self._batch, Profile())
+            self.predictor(black, self._batch, Profile(), self.predictor.begin())
         except MemoryFullError:
             return
         except InferenceError as error:
@@ -85,18 +85,18 @@ class Maker:
                 )
 
     def make(
-        self, video: Video, manifest: Manifest, runs: Runs, store: Store, count: Callable[[int], None]
+        self, video: Video, writing: Writing, runs: Runs, count: Callable[[int], None]
     ) -> dict[str, float]:
         """Parts of a result; `count` hears of every batch how many frames it had. Gives seconds by stage."""
         profile = Profile()
-        before = manifest.n_frames - sum(stop - start for start, stop in runs)
+        before = writing.manifest.n_frames - sum(stop - start for start, stop in runs)
 
         def progress(done: int, total: int) -> None:
             nonlocal before
             count(done - before)
             before = done
 
-        Parts(video, self.predictor, manifest, store).predict(runs, progress, profile)
+        Parts(video, self.predictor, writing).predict(runs, progress, profile)
         return profile.seconds
 
     def wrap(self, task: Wrap, recipe: Recipe) -> Wrapped:

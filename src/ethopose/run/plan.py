@@ -17,6 +17,7 @@ from ethopose.media import find_videos, is_drawn
 from ethopose.predict import Options
 from ethopose.predict.names import result_path
 from ethopose.predict.options import options_from
+from ethopose.predict.ways import WAYS
 
 TABLES, LISTS = (".csv", ".tsv"), (".txt", ".list")
 WILD = "*?["
@@ -29,6 +30,7 @@ DECIDING = (
     "batch_size",
     "runtime",
     "precision",
+    *WAYS,
 )
 OWN_COLUMNS = ("video", "model", "recording")
 OF_THE_RUN = ("device", "strict")  # options that are none of a row's
@@ -50,7 +52,7 @@ class Recipe:
     def engine(self) -> tuple[object, ...]:
         """What of it has to be loaded and compiled."""
         told = self.options
-        how = told.peak_threshold, told.max_instances, told.window, told.batch_size
+        how = told.peak_threshold, told.max_instances, told.window, told.batch_size, told.way
         return (self.model, told.compute, *how)
 
     @property
@@ -218,7 +220,7 @@ class Recipes:
                 self._models[models] = load(models, trust_code=options.trust_code)
             model = self._models[models]
             spec, keypoints = model.spec, len(model.spec.skeleton.keypoints)
-            recipe = Recipe(models, options, spec.name, model.digest, keypoints, spec.result_formats)
+            recipe = Recipe(models, options, spec.name, model.digest, keypoints, options.formats(spec))
             self._known[key] = recipe
         return list(self._known).index(key)
 

@@ -231,7 +231,9 @@ class Supervisor:
             if not recipe.options.overwrite:
                 raise
             writer = start(result, manifest, overwrite=True)
-        work.begin(writer, self.crew.hands[0].parts, PIECES * len(self.crew.hands))
+        apart = recipe.options.way is None  # else frames hang on the ones before, and one worker makes all
+        parts, pieces = (self.crew.hands[0].parts, PIECES * len(self.crew.hands)) if apart else (None, 1)
+        work.begin(writer, parts, pieces)
         self._become(work, "predicting")
         self._wrap(work) if writer.finished else self._piece_done(work)
 

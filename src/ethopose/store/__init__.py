@@ -5,8 +5,8 @@ from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
-from ethopose.store.result import SUFFIX, Part, Result, is_result, read
-from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable
+from ethopose.store.result import SUFFIX, Part, Result, is_result, read, state_before
+from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable, State
 from ethopose.store.writer import Writer, start
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Part",
     "PartRecord",
     "Result",
+    "State",
     "Writer",
     "check_held",
     "is_claimed",
@@ -35,5 +36,6 @@ __all__ = [
     "replacing",
     "replacing_path",
     "start",
+    "state_before",
     "store_part",
 ]

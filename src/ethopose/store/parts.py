@@ -13,7 +13,7 @@ from ethopose.core import DataError, Poses
 from ethopose.store.atomic import replacing
 from ethopose.store.lists import Lists, lists_table
 from ethopose.store.manifest import Manifest, PartRecord
-from ethopose.store.tables import FrameTable, encode, frames_table, poses_table
+from ethopose.store.tables import FrameTable, State, encode, frames_table, poses_table
 
 Extra = Mapping[str, Float32[np.ndarray, "instance"] | Lists]
 
@@ -24,14 +24,20 @@ def part_name(first: int) -> str:
 
 
 def store_part(
-    path: Path, manifest: Manifest, frames: FrameTable, poses: Poses, extra: Extra | None = None
+    path: Path,
+    manifest: Manifest,
+    frames: FrameTable,
+    poses: Poses,
+    extra: Extra | None = None,
+    state: State | None = None,
 ) -> PartRecord:
     """Write the files of a part of the result at `path`, whose folders are there; once this returns they
     survive a kill and a power cut. They count once the record is entered into the manifest (`Writer.enter`),
     so that several processes may write parts of one result.
 
     A part holds `part_frames` selected frames, the last what is left. `extra` holds the columns that the
-    manifest declares beyond the usual ones, and the lists.
+    manifest declares beyond the usual ones, and the lists; `state` is what the frame after the last one hangs
+    on, where it does (`state_before`).
 
     Raises:
         DataError: these are not the frames of a part, or poses and frames contradict each other.
@@ -41,7 +47,7 @@ def store_part(
     _check(path, manifest, frames, poses, extra)
     columns = {name: each for name, each in extra.items() if not isinstance(each, Lists)}
     lists = {name: each for name, each in extra.items() if isinstance(each, Lists)}
-    encoded = {"poses": encode(poses_table(poses, columns)), "frames": encode(frames_table(frames))}
+    encoded = {"poses": encode(poses_table(poses, columns)), "frames": encode(frames_table(frames, state))}
     if lists:
         encoded["lists"] = encode(lists_table(lists))
     first = int(frames.frame[0])

@@ -17,11 +17,13 @@ from ethopose.store.manifest import NAME, Manifest, PartRecord, read_manifest
 from ethopose.store.parts import part_name
 from ethopose.store.tables import (
     FrameTable,
+    State,
     decode,
     join_frames,
     table_to_extra,
     table_to_frames,
     table_to_poses,
+    table_to_state,
 )
 
 if TYPE_CHECKING:
@@ -183,6 +185,29 @@ class Result:
         except DataError as error:
             raise FormatError(error.what, where=self.path / "poses" / part_name(record.first)) from error
         return Part(self._frames(record), poses, extra)
+
+
+def state_before(path: Path, frame: int) -> State | None:
+    """What was known after the frame before, where a part of the result at `path` ends with it; None where
+    that frame is not selected, so that `frame` begins anew.
+
+    Raises:
+        FormatError: the part is damaged, or not there.
+    """
+    manifest = read_manifest(path)
+    position = manifest.position(frame)
+    if position < 1 or manifest.position(frame - 1) < 0:
+        return None
+    first = int(manifest.selected((position - 1) // manifest.part_frames * manifest.part_frames, position)[0])
+    file = path / "frames" / part_name(first)
+    record = next((part for part in manifest.parts if part.first == first), None)
+    if record is None:
+        raise FormatError(f"frame {frame} hangs on the one before, whose part is not there", where=file)
+    try:
+        size, crc32 = record.frames_bytes, record.frames_crc32
+        return table_to_state(decode(file, size=size, crc32=crc32, rows=record.frames))
+    except DataError as error:
+        raise FormatError(error.what, where=file) from error
 
 
 def is_result(path: Path) -> bool:

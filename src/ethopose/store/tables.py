@@ -1,5 +1,6 @@
 """The two tables of a part, and how they lie in Parquet files."""
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 from ethopose.core import DataError, FormatError, Poses, Skeleton
 
 OK, UNDECODABLE, SKIPPED = 0, 1, 2
+State = Mapping[str, np.ndarray[Any, Any]]  # what is known after a frame, for the next one
+_STATE = "ethopose.state"
 _INSTANCE: dict[str, type[np.generic]] = {
     "frame": np.int64,
     "individual": np.int16,
@@ -59,9 +62,26 @@ def join_frames(tables: list[FrameTable]) -> FrameTable:
     return FrameTable(**columns)
 
 
-def frames_table(frames: FrameTable) -> pa.Table:
-    """The table of a `frames/` file."""
-    return _table({name: getattr(frames, name) for name in _FRAME})
+def frames_table(frames: FrameTable, state: State | None = None) -> pa.Table:
+    """The table of a `frames/` file. `state` is that after its last frame, where frames hang on the ones
+    before; it lies in the file's metadata, which readers of the table need not know."""
+    table = _table({name: getattr(frames, name) for name in _FRAME})
+    if state is None:
+        return table
+    told = {name: [list(array.shape), array.ravel().tolist()] for name, array in state.items()}
+    return table.replace_schema_metadata({_STATE: json.dumps(told)})
+
+
+def table_to_state(table: pa.Table) -> dict[str, Float64[np.ndarray, "..."]] | None:
+    """The state after the last frame of a `frames/` file, None where none was kept. Raises `DataError`."""
+    told = (table.schema.metadata or {}).get(_STATE.encode())
+    if told is None:
+        return None
+    try:
+        arrays = json.loads(told).items()
+        return {name: np.array(values, np.float64).reshape(shape) for name, (shape, values) in arrays}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"what was known after its last frame cannot be read: {error}") from error
 
 
 def poses_table(poses: Poses, extra: Mapping[str, Float32[np.ndarray, "instance"]]) -> pa.Table:

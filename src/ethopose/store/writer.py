@@ -14,7 +14,7 @@ from ethopose.store.claims import NAME, Claim, claim
 from ethopose.store.manifest import Manifest, PartRecord, differences, read_manifest, write_manifest
 from ethopose.store.parts import Extra, is_whole, part_name, store_part
 from ethopose.store.result import Result, is_result
-from ethopose.store.tables import FrameTable
+from ethopose.store.tables import FrameTable, State
 
 _FOLDERS = ("poses", "frames", "lists", "features")
 
@@ -56,9 +56,11 @@ class Writer:
         """Whether the result was complete already; there is nothing to write then."""
         return self.manifest.state == "finished"
 
-    def write_part(self, frames: FrameTable, poses: Poses, extra: Extra | None = None) -> None:
+    def write_part(
+        self, frames: FrameTable, poses: Poses, extra: Extra | None = None, state: State | None = None
+    ) -> None:
         """Store a part (`store_part`) and enter it; if this fails the result is as it was before."""
-        self.enter([store_part(self.path, self.manifest, frames, poses, extra)])
+        self.enter([store_part(self.path, self.manifest, frames, poses, extra, state)])
 
     def enter(self, records: Sequence[PartRecord]) -> None:
         """Enter parts whose files are there.

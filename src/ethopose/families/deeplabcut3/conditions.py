@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ethopose.core import ModelError, UsageError
+from ethopose.families.deeplabcut3.facts import ONE
 from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import CONFIG, SHUFFLE, SNAPSHOT, snapshots
 from ethopose.families.model import Model
@@ -29,6 +30,7 @@ def prepared(plain: Preparation, config: Config) -> Preparation:
         grown=given(crop, "margin", 0),
         context=given(crop, "crop_with_context", False),
         bounds=(bounds[0], bounds[1]),
+        individuals=tuple(map(str, given(config["metadata"], "individuals", ONE))),
     )
     return plain.model_copy(update={"crop": size, "conditions": conditions})
 

@@ -29,6 +29,7 @@ PADDED = (("border_mode", "reflect_101"), ("border_mode", 4))
 HEADS = ("bodypart", "unique_bodypart", "identity")
 RESULTS_OF_ONE = ("dlc-h5", "dlc-full", "dlc-meta")
 RESULTS = (*RESULTS_OF_ONE, "dlc-assemblies")
+RESULTS_OF_TRACKS = ("dlc-ctd", *RESULTS[1:])
 METHODS = {"bu": "bottom-up", "td": "top-down", "ctd": "conditional top-down"}
 
 
@@ -138,6 +139,7 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
         skeleton=skeleton,
         stages=(_detector(config), last) if method == "td" else (last,),
         result_formats=RESULTS if project["multi_animal"] else RESULTS_OF_ONE,
+        tracked_formats=RESULTS_OF_TRACKS if project["multi_animal"] else RESULTS_OF_ONE,
         provenance={
             "net_type": config["net_type"],
             "snapshot": place.snapshot.name,

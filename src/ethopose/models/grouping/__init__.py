@@ -7,7 +7,7 @@ from ethopose.models.grouping.centres import ByCentre
 from ethopose.models.grouping.classes import ByClassMap, ByClassVector
 from ethopose.models.grouping.instances import Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.grouping.simple import OneEach, OnePerPeak
-from ethopose.models.grouping.together import Together
+from ethopose.models.grouping.together import Together, places
 from ethopose.models.registry import Registry
 
 GROUPINGS: Registry[Grouping] = Registry(
@@ -25,4 +25,4 @@ GROUPINGS: Registry[Grouping] = Registry(
     },
 )
 
-__all__ = ["GROUPINGS", "Arrays", "Context", "Grouping", "Instances", "no_instances"]
+__all__ = ["GROUPINGS", "Arrays", "Context", "Grouping", "Instances", "no_instances", "places"]

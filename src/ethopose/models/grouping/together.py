@@ -14,6 +14,7 @@ from ethopose.models.grouping.assembly import Assembly
 from ethopose.models.grouping.centres import ByCentre
 from ethopose.models.grouping.instances import Arrays, Context, Grouping, Instances, make_instances
 from ethopose.models.grouping.simple import OneEach
+from ethopose.models.spec import Part
 
 INNER = {"one_each": OneEach, "assembly": Assembly, "by_centre": ByCentre}
 
@@ -80,6 +81,14 @@ class Together:
         both = replace(rows, likeness=np.zeros((len(rows.frame), *wide.likeness.shape[1:]), np.float32))
         both = both.joined(wide)
         return both[np.argsort(both.picture, kind="stable")]
+
+
+def places(grouping: Part) -> int:
+    """How many animals a picture has at most, by the options of a grouping; 1 where they do not tell."""
+    most = grouping.options.get("animals")
+    while isinstance(most, Mapping):
+        most = most.get("options", {}).get("animals")
+    return most if isinstance(most, int) else 1
 
 
 def _probability(xy: np.ndarray, peak: np.ndarray, probability: np.ndarray) -> np.ndarray:
