@@ -120,19 +120,14 @@ _LOST = frozenset(
     | {"edges", "symmetries", "individuals", "unique", "name", "video"}
 )
 
-H5 = Format(
-    name="dlc-h5",
-    suffix=".h5",
-    named="{video}{model}.h5",
-    read=read_h5,
-    write=write_h5,
-    loses=_LOST,
-)
-CSV = Format(
-    name="dlc-csv",
-    suffix=".csv",
-    named="{video}{model}.csv",
-    read=read_csv,
-    write=write_csv,
-    loses=_LOST,
+H5, CSV = (
+    Format(
+        name=f"dlc-{kind}",
+        suffix=f".{kind}",
+        named=f"{{video}}{{model}}.{kind}",
+        read=read,
+        write=write,
+        loses=_LOST,
+    )
+    for kind, read, write in (("h5", read_h5, write_h5), ("csv", read_csv, write_csv))
 )
