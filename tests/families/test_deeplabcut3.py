@@ -2,6 +2,7 @@
 
 import shutil
 
+import dlc_folders
 import numpy as np
 import pytest
 import torch
@@ -194,6 +195,33 @@ def test_a_model_is_chosen_by_shuffle_training_set_iteration_and_prefix(project)
         choose(project, shuffle=8)
     with pytest.raises(UsageError, match="no training set 2: TrainingFraction has 2"):
         choose(project, trainingset_index=2)
+
+
+def test_several_animals_of_one_keypoint_are_a_model(tmp_path):
+    dlc_folders.write(tmp_path / "train")
+    config = yaml.safe_load((tmp_path / "train/pytorch_config.yaml").read_text())
+    sizes = {"heatmap_config": 1, "locref_config": 2, "paf_config": 0}
+    predictor = {"graph": [], "edges_to_keep": [], "num_animals": 2, "num_multibodyparts": 1}
+    head = {"type": "DLCRNetHead", "num_stages": 1, "features_dim": 4, "predictor": predictor}
+    head |= {name: {"channels": [96, number], **dlc_folders.GROWTH} for name, number in sizes.items()}
+    config["metadata"] |= {"bodyparts": ["nose"], "individuals": ["one", "other"]}
+    config["model"]["heads"] = {"bodypart": head}
+    (tmp_path / "train/pytorch_config.yaml").write_text(yaml.safe_dump(config))
+    kept = [("convt1", 96, 1), ("convt2", 96, 2), ("convt3", 96, 0), ("convt4", 96, 4)]
+    kept += [("heatmap_head.deconv_layers.0", 5, 1), ("locref_head.deconv_layers.0", 2, 2)]
+    kept += [("paf_head.deconv_layers.0", 5, 0)]
+    state = {f"heads.bodypart.{name}.weight": torch.zeros(old, new, 3, 3) for name, old, new in kept}
+    state |= {f"heads.bodypart.{name}.bias": torch.zeros(new) for name, _, new in kept}
+    for name, new in (("hm", 1), ("paf", 0)):
+        state[f"heads.bodypart.{name}_ref_layers.0.weight"] = torch.zeros(new, 5, 3, 3)
+        state[f"heads.bodypart.{name}_ref_layers.0.bias"] = torch.zeros(new)
+    snapshot = tmp_path / "train/snapshot-007.pt"
+    stored = torch.load(snapshot)["model"]
+    state |= {name: tensor for name, tensor in stored.items() if name.startswith("backbone.")}
+    torch.save({"model": state, "metadata": {"epoch": 7}}, snapshot)
+    model = load(tmp_path / "train")
+    maps = build_trained(model.spec.stages[0], model.weights(0))(torch.zeros(1, 64, 96, 3, dtype=torch.uint8))
+    assert [map_.shape[1] for map_ in maps] == [1, 2]
 
 
 def test_a_project_with_other_keypoints_than_its_model_is_told_with_both(project):

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from dlc_files import CASES, given, recorded
 
-from ethopose.core import FormatError, Poses, Skeleton
+from ethopose.core import DataError, FormatError, Poses, Skeleton
 from ethopose.formats import FORMATS, format_for, read_poses
 from ethopose.formats.careful_pickle import Standin, unpickle
-from ethopose.formats.dlc import predict_output_path
+from ethopose.formats.dlc import find_output, predict_output_path
 from ethopose.formats.pandas_hdf5 import read_hdf
 
 ALL = pytest.mark.parametrize("case", CASES)
@@ -338,3 +338,18 @@ def test_the_place_of_the_table_is_known_before(tmp_path):
     name = "clipDLC_Resnet50_demoJan01shuffle1_snapshot_50.h5"
     assert predict_output_path(tmp_path / "clip.mp4", model) == tmp_path / name
     assert predict_output_path("videos/clip.avi", model.spec.name, "out") == pathlib.Path("out") / name
+
+
+def test_the_table_of_a_video_is_found_by_its_model_or_as_the_only_one(tmp_path):
+    video = tmp_path / "cam1.mp4"
+    old, new = (f"DLC_resnet50_miceJan1shuffle1_{uid}" for uid in ("150000", "snapshot_best-20"))
+    assert find_output(video) is None
+    for name in (f"cam1{old}_el.h5", f"cam10{old}.h5", f"cam1{old}.csv", "cam1_manual.h5"):
+        (tmp_path / name).touch()
+    assert find_output(video) is None, "tracks, other videos, other files"
+    (tmp_path / f"cam1{old}.h5").touch()
+    assert find_output(video) == find_output(video, new) == tmp_path / f"cam1{old}.h5"
+    (tmp_path / f"cam1{new}.h5").touch()
+    assert find_output(video, new) == find_output("cam1.mp4", new, tmp_path) == tmp_path / f"cam1{new}.h5"
+    with pytest.raises(DataError, match=rf"several tables of cam1.mp4: cam1{old}.h5, cam1{new}.h5"):
+        find_output(video)

@@ -18,6 +18,8 @@ def command_lines(text: str) -> list[str]:
     return [line.strip() for line in [*blocks, *spans]]
 
 
+SPANS = re.compile(r"`([^`\n]+)`")
+
 # what stands for a command, and what is asked without one
 NO_COMMAND = {"ethopose COMMAND --help", "ethopose --version", "ethopose --help"}
 
@@ -32,6 +34,31 @@ SHOWN = [
 @pytest.mark.parametrize("line", SHOWN)
 def test_a_line_that_a_page_shows_can_be_run(line):
     parse(line)
+
+
+OPTIONS = re.compile(r"(?<![\w-])(--?[a-z][\w-]*)")
+
+
+def test_an_option_that_a_page_of_deeplabcut_names_is_one_of_ours():
+    from typer.main import get_command
+
+    from ethopose.cli.app import app
+
+    known = {"--json", "--debug", "--log", "-q", "-v"}  # of every command
+    for command in get_command(app).commands.values():
+        known.update(option for parameter in command.params for option in parameter.opts)
+    for page in ROOT.glob("docs/deeplabcut*.md"):
+        named = {option for span in SPANS.findall(page.read_text()) for option in OPTIONS.findall(span)}
+        assert named <= known, page.name
+
+
+def test_every_function_and_option_of_deeplabcut_is_mapped_or_told_why_not():
+    """The names are those of DeepLabCut 3.0.1, with the options of functions that are mapped."""
+    text = "".join(page.read_text() for page in ROOT.glob("docs/deeplabcut*.md"))
+    told = {word for span in SPANS.findall(text) for word in re.findall(r"\w+", span)}
+    names = (Path(__file__).parent / "deeplabcut_functions.txt").read_text().split()
+    assert len(names) > 300
+    assert set(names) <= told
 
 
 PAGE = """

@@ -158,12 +158,56 @@ def test_several_animals_by_centres(name, case):
     )
     found = decoded(head, {"maps": recorded["heatmap"], "offsets": recorded["offset"]})
     grouping = GROUPINGS.build("by_centre", min_distance=told["nms_threshold"], apart=told["apply_pose_nms"])
-    made = grouping(found, Context(0.0, None, np.zeros(1, np.int64)))
+    made = grouping(found, Context(-1.0, None, np.zeros(1, np.int64)))
     wanted = recorded["poses"][0]
-    wanted = wanted[(wanted[..., 2] >= 0).all(1)][::-1]  # the peer tells the least sure first
+    wanted = wanted[(wanted[..., 2] >= 0).all(1)]
     assert len(made.xy) == len(wanted)
     np.testing.assert_allclose(made.xy, wanted[..., :2], atol=1e-2)
     np.testing.assert_allclose(made.confidence, wanted[..., 2], atol=1e-4)
+
+
+def centred(centres: dict[tuple[int, int], float], animals: int, **options) -> dict[str, np.ndarray]:
+    """What is found of two keypoints, 2 cells left and right of every cell, with centres at (row, column)."""
+    maps, offsets = np.zeros((3, 24, 32)), np.zeros((4, 24, 32))
+    offsets[0], offsets[2] = 2, -2
+    for (row, column), sure in centres.items():
+        maps[:2, row, column], maps[2, row, column] = 0.5, sure
+    told = {"keypoints": 2, "animals": animals, "stride": 4, "map_width": 1, "width": 1, **options}
+    return decoded(HEADS.build("centre_offsets", {4: 1}, **told), {"maps": maps, "offsets": offsets})
+
+
+def test_where_fewer_centres_are_than_animals_the_rest_are_sure_of_nothing():
+    found = centred({(5, 8): 0.9}, animals=3)
+    made = GROUPINGS.build("by_centre", apart=False)(found, Context(-1.0, None, np.zeros(1, np.int64)))
+    np.testing.assert_allclose(made.score, [0.9, 0, 0], atol=1e-6)  # as the peer tells them
+    made = GROUPINGS.build("by_centre", apart=False)(found, Context(0.0, None, np.zeros(1, np.int64)))
+    np.testing.assert_allclose(made.xy[0, :, 0], [6.5 * 4, 10.5 * 4])
+    assert len(made.xy) == 1, "who asks for more than nothing gets no more"
+
+
+def test_keypoints_below_the_threshold_are_none_and_so_are_centres():
+    found = centred({(5, 8): 0.9, (15, 20): 0.3}, animals=2, confidence="map")
+    found["value"][0, 0, 0] = 0.6
+    context = Context(0.5, None, np.zeros(1, np.int64))
+    made = GROUPINGS.build("by_centre")(found, context)
+    assert made.score.tolist() == pytest.approx([0.9])
+    assert np.isfinite(made.xy[0]).all(1).tolist() == [True, False]
+    np.testing.assert_allclose(made.confidence[0], [0.6, 0], atol=1e-6)
+
+
+def test_one_keypoint_of_several_animals_has_no_fields():
+    options = {"keypoints": 1, "edges": [], "source": 4, "features": 3, "peaks_kept": 2}
+    grown_ = {"channels": [1], "kernels": [3], "strides": [2]}
+    ways = {**grown_, "channels": [2]}
+    head = HEADS.build("staged_fields", {4: 5}, maps=grown_, offsets=ways, fields=grown_, **options)
+    assert list(head({4: torch.zeros(1, 5, 6, 8)})) == ["maps", "offsets"]
+    assert not [name for name in head.state_dict() if "fields" in name]
+    maps, offsets = np.full((1, 25, 33), -9.0), np.zeros((2, 25, 33))
+    maps[0, 4, 7], maps[0, 16, 20] = 8, 9
+    found = decoded(head, {"maps": maps, "offsets": offsets})
+    grouping = GROUPINGS.build("assembly", keypoints=1, edges=[], animals=2)
+    made = grouping(found, Context(-1.0, None, np.zeros(1, np.int64)))
+    assert made.xy[:, 0].tolist() == [[20, 16], [7, 4]]
 
 
 def test_one_animal_by_bins(case):

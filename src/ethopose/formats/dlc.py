@@ -1,11 +1,15 @@
-"""Where DeepLabCut's files of a video lie, told before anything runs."""
+"""Where DeepLabCut's files of a video lie: told before anything runs, or found."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol
 
+from ethopose.core import DataError
 from ethopose.formats.dlc_predictions import H5
+
+SCORER = r"DLC_.+[-_]\d+"  # whose end is the number of a snapshot, of either engine
 
 
 class _Spec(Protocol):
@@ -32,3 +36,30 @@ def predict_output_path(video: Path | str, model: _Model | str, folder: Path | s
     video = Path(video)
     name = H5.file_name(video.stem, video.stem, scorer)
     return Path(folder) / name if folder is not None else video.with_name(name)
+
+
+def find_output(
+    video: Path | str, model: _Model | str | None = None, folder: Path | str | None = None
+) -> Path | None:
+    """The `.h5` of a video that is there: the model's own, else the only one of any model; None without one.
+
+    Tables of tracks, and of videos whose names only begin like this one's, are not taken for it.
+
+    Args:
+        video: as it was given to `predict`.
+        model: as `predict_output_path` takes it; any if left out.
+        folder: that received the results; beside the video if left out.
+
+    Raises:
+        DataError: there are several, which are named.
+    """
+    video = Path(video)
+    if model is not None and (own := predict_output_path(video, model, folder)).is_file():
+        return own
+    named = re.compile(re.escape(video.stem) + SCORER + re.escape(H5.suffix))
+    place = video.parent if folder is None else Path(folder)
+    found = sorted(file for file in place.glob("*.h5") if named.fullmatch(file.name))
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
+        raise DataError(f"several tables of {video.name}: {names}", where=place, fix="say of which model")
+    return found[0] if found else None

@@ -259,27 +259,18 @@ _LOST = frozenset(
 )
 _NO_POSES = frozenset({"frame", "xy", "confidence", "frames"})
 
-FULL = Format(
-    name="dlc-full",
-    suffix="_full.pickle",
-    named="{video}{model}_full.pickle",
-    read=read_full,
-    write=write_full,
-    loses=_LOST,
-)
-META = Format(
-    name="dlc-meta",
-    suffix="_meta.pickle",
-    named="{video}{model}_meta.pickle",
-    read=read_meta,
-    write=write_meta,
-    loses=_LOST | _NO_POSES,
-)
-ASSEMBLIES = Format(
-    name="dlc-assemblies",
-    suffix="_assemblies.pickle",
-    named="{video}{model}_assemblies.pickle",
-    read=read_assemblies,
-    write=write_assemblies,
-    loses=_LOST | {"keypoints"},
+FULL, META, ASSEMBLIES = (
+    Format(
+        name=f"dlc-{kind}",
+        suffix=f"_{kind}.pickle",
+        named=f"{{video}}{{model}}_{kind}.pickle",
+        read=read,
+        write=write,
+        loses=_LOST | more,
+    )
+    for kind, read, write, more in (
+        ("full", read_full, write_full, set()),
+        ("meta", read_meta, write_meta, _NO_POSES),
+        ("assemblies", read_assemblies, write_assemblies, {"keypoints"}),
+    )
 )

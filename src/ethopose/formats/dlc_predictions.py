@@ -135,27 +135,18 @@ _LOST = frozenset(
     | {"edges", "symmetries", "individuals", "unique", "name", "video"}
 )
 
-H5 = Format(
-    name="dlc-h5",
-    suffix=".h5",
-    named="{video}{model}.h5",
-    read=read_h5,
-    write=write_h5,
-    loses=_LOST,
-)
-CTD = Format(
-    name="dlc-ctd",
-    suffix="_ctd.h5",
-    named="{video}{model}_ctd.h5",
-    read=read_ctd,
-    write=write_ctd,
-    loses=_LOST,
-)
-CSV = Format(
-    name="dlc-csv",
-    suffix=".csv",
-    named="{video}{model}.csv",
-    read=read_csv,
-    write=write_csv,
-    loses=_LOST,
+H5, CTD, CSV = (
+    Format(
+        name=f"dlc-{name}",
+        suffix=suffix,
+        named=f"{{video}}{{model}}{suffix}",
+        read=read,
+        write=write,
+        loses=_LOST,
+    )
+    for name, suffix, read, write in (
+        ("h5", ".h5", read_h5, write_h5),
+        ("ctd", "_ctd.h5", read_ctd, write_ctd),
+        ("csv", ".csv", read_csv, write_csv),
+    )
 )

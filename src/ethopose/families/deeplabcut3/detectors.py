@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ethopose.core import ModelError
-from ethopose.families.deeplabcut3.networks import Config, given
+from ethopose.families.deeplabcut3.networks import Config, given, known
 from ethopose.models.spec import Network, Part
 
 SIZE = [320, 320]
@@ -33,21 +32,18 @@ def network(config: Config) -> Network:
     Raises:
         ModelError: it is none that is known.
     """
-    if _kind(config) == "SSDLite":
+    if _is_ssdlite(config):
         backbone = Part(name="ssdlite", options={"size": SIZE})
         return Network(in_channels=3, backbone=backbone, heads=(Part(name="anchored_boxes"),))
     variant = given(config, "variant", "fasterrcnn_mobilenet_v3_large_fpn")
-    if variant not in VARIANTS:
-        fix = f"ethopose runs {', '.join(VARIANTS)}"
-        raise ModelError(f"the detector {variant} is not supported", fix=fix)
-    pyramid, head = VARIANTS[variant]
+    pyramid, head = known(VARIANTS, variant, "detector")
     heads = (Part(name="proposed_boxes", options=head),)
     return Network(in_channels=3, backbone=Part(name="pyramid", options=pyramid), heads=heads)
 
 
 def grouping(config: Config, animals: int) -> Part:
     """What chooses among its boxes."""
-    if _kind(config) == "SSDLite":
+    if _is_ssdlite(config):
         return Part(name="boxes", options={"overlap": 0.55, "animals": min(animals, 300)})
     # torchvision takes 0.01 px of the enlarged picture, whose sides are 800 to 1333
     return Part(name="boxes", options={"overlap": 0.5, "animals": min(animals, 100), "smallest": 1e-5})
@@ -55,12 +51,10 @@ def grouping(config: Config, animals: int) -> Part:
 
 def threshold(config: Config) -> float:
     """The score that boxes must be above."""
-    kind = _kind(config)
-    return LOWEST[kind] if kind == "SSDLite" else float(given(config, "box_score_thresh", LOWEST[kind]))
+    lowest = known(LOWEST, config.get("type"), "detector")
+    return lowest if _is_ssdlite(config) else float(given(config, "box_score_thresh", lowest))
 
 
-def _kind(config: Config) -> str:
-    kind = str(config.get("type"))
-    if kind not in LOWEST:
-        raise ModelError(f"the detector {kind} is not supported", fix=f"ethopose runs {', '.join(LOWEST)}")
-    return kind
+def _is_ssdlite(config: Config) -> bool:
+    known(LOWEST, config.get("type"), "detector")
+    return bool(config["type"] == "SSDLite")

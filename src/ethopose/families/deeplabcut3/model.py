@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EVERYTHING = -1.0  # a threshold that no confidence is below: DeepLabCut tells a place for every keypoint
-ANYBODY = 0.0  # of centres: those of no animal are filled up with zeros
 TRANSFORMS = ("normalize_images", "auto_padding", "top_down_crop", "collate")  # of pictures, that are known
 SIDES = ("pad_height_divisor", "pad_width_divisor", "position")  # the position is drawn; see the conventions
 PADDED = (("border_mode", "reflect_101"), ("border_mode", 4))
@@ -123,7 +122,7 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
         preparation=_preparation_of(method, config),
         network=network,
         grouping=networks.grouping(heads, skeleton),
-        peak_threshold=ANYBODY if heads["bodypart"].get("type") == "DEKRHead" else EVERYTHING,
+        peak_threshold=EVERYTHING,
     )
     project = facts(place, config)
     if detector and method != "td":

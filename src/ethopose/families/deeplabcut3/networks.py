@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from ethopose.core import ModelError, Skeleton
 from ethopose.models.spec import Part
 
 Config = Mapping[str, Any]
 UNIT = 7.2801
+Entry = TypeVar("Entry")
 
 
 def given(config: Config, key: str, default: Any) -> Any:
@@ -24,7 +25,7 @@ def backbone(config: Config) -> tuple[Part, int]:
     Raises:
         ModelError: it is none that is known.
     """
-    found: tuple[Part, int] = _known(BACKBONES, config, "backbone")(config)
+    found: tuple[Part, int] = known(BACKBONES, config.get("type"), "backbone")(config)
     return found
 
 
@@ -35,7 +36,7 @@ def head(name: str, config: Config, source: int, neck: Config | None = None) -> 
     Raises:
         ModelError: it is none that is known.
     """
-    make = _known(HEADS, config, "head")
+    make = known(HEADS, config.get("type"), "head")
     if neck and make is not _tokens:
         raise ModelError(f"the neck {neck.get('type')} under {config['type']} is not supported")
     part: Part = make({**config, "neck": neck} if neck else config, source)
@@ -52,11 +53,15 @@ def _identity(part: Part) -> Part:
     return Part(name="identity_map", options={"classes": told["keypoints"], **options})
 
 
-def _known(table: Mapping[str, Callable[..., Any]], config: Config, what: str) -> Callable[..., Any]:
-    kind = config.get("type")
-    if kind not in table:
-        raise ModelError(f"the {what} {kind} is not supported", fix=f"ethopose runs {', '.join(table)}")
-    return table[str(kind)]
+def known(table: Mapping[str, Entry], name: object, what: str) -> Entry:
+    """What a table has under a name.
+
+    Raises:
+        ModelError: it has no such name.
+    """
+    if name not in table:
+        raise ModelError(f"the {what} {name} is not supported", fix=f"ethopose runs {', '.join(table)}")
+    return table[str(name)]
 
 
 def _resnet(config: Config) -> tuple[Part, int]:

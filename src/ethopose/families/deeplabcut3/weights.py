@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -12,8 +12,16 @@ from ethopose.core import ModelError
 from ethopose.families.checkpoint import read_checkpoint
 from ethopose.models.spec import Part
 
+Names = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
+
+
+def _counted(ours: str, by: int) -> Callable[[re.Match[str]], str]:
+    """Our name with their number, counted from elsewhere."""
+    return lambda match: ours.format(int(match[1]) + by)
+
+
 # DeepLabCut's names and ours, by backbone; each is looked for once in a name.
-BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
+BACKBONES: Mapping[str, Names] = {
     "timm": ((r"^backbone\.model\.", "backbone.encoder.model."),),
     "dlcrnet": (
         (r"^backbone\.model\.", "backbone.encoder."),
@@ -25,10 +33,7 @@ BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "hrnet": ((r"^backbone\.model\.", "backbone.encoder."),),
     "cspnext": (
-        (r"^backbone\.stage1\.", "backbone.stages.0."),
-        (r"^backbone\.stage2\.", "backbone.stages.1."),
-        (r"^backbone\.stage3\.", "backbone.stages.2."),
-        (r"^backbone\.stage4\.", "backbone.stages.3."),
+        (r"^backbone\.stage(\d)\.", _counted("backbone.stages.{}.", -1)),
         (r"\.(main|short)_conv\.", r".\1."),
         (r"\.final_conv\.", ".join."),
         (r"(\.blocks\.\d+)\.conv1\.", r"\1.first."),
@@ -45,9 +50,7 @@ BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "conditioned_hrnet": (
         (r"^backbone\.model\.", "backbone.encoder."),
-        (r"^backbone\.coam_stages\.0\.att_layers\.", "backbone.looks.1."),
-        (r"^backbone\.coam_stages\.1\.att_layers\.", "backbone.looks.2."),
-        (r"^backbone\.coam_stages\.2\.att_layers\.", "backbone.looks.3."),
+        (r"^backbone\.coam_stages\.(\d)\.att_layers\.", _counted("backbone.looks.{}.", +1)),
         (r"\.position_attention_module\.", ".cells."),
         (r"\.channel_attention_module\.", ".channels."),
         (r"\.cnn\.", ".of_branch."),
@@ -59,7 +62,7 @@ BACKBONES: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
 }
 WITHIN = "backbone.backbone."  # one within another: DeepLabCut's CondPreNet
-HEADS = (
+HEADS: Names = (
     (r"\.heatmap_head\.transition_heatmap\.", ".maps_in."),
     (r"\.heatmap_head\.head_heatmap\.0\.", ".maps_blocks."),
     (r"\.heatmap_head\.head_heatmap\.1\.", ".maps_last."),
@@ -74,10 +77,10 @@ HEADS = (
     (r"^(heads\.\d+)\.heatmap_head\.", r"\1.maps."),
     (r"^(heads\.\d+)\.locref_head\.", r"\1.offsets."),
     (r"^(heads\.\d+)\.paf_head\.", r"\1.fields."),
-    (r"^(heads\.\d+)\.convt1\.", r"\1.begin.0."),
-    (r"^(heads\.\d+)\.convt2\.", r"\1.begin.1."),
-    (r"^(heads\.\d+)\.convt3\.", r"\1.begin.2."),
-    (r"^(heads\.\d+)\.convt4\.", r"\1.begin.3."),
+    (r"^(heads\.\d+)\.convt1\.", r"\1.begin.maps."),
+    (r"^(heads\.\d+)\.convt2\.", r"\1.begin.offsets."),
+    (r"^(heads\.\d+)\.convt3\.", r"\1.begin.fields."),
+    (r"^(heads\.\d+)\.convt4\.", r"\1.begin.features."),
     (r"^(heads\.\d+)\.final_layer\.", r"\1.layer."),
     (r"^(heads\.\d+)\.mlp\.0\.g$", r"\1.norm.length"),
     (r"^(heads\.\d+)\.mlp\.1\.", r"\1.widen."),
@@ -90,19 +93,17 @@ HEADS = (
     (r"\.gau\.o\.", ".attention.last."),
     (r"\.gau\.res_scale\.scale$", ".attention.passing"),
     (r"^(heads\.\d+)\.mlp_head\.", r"\1.maps."),
-    (r"\.hm_ref_layers\.", ".refine_maps."),
-    (r"\.paf_ref_layers\.", ".refine_fields."),
+    (r"\.hm_ref_layers\.(\d+)\.", r".refine.\1.maps."),
+    (r"\.paf_ref_layers\.(\d+)\.", r".refine.\1.fields."),
     (r"\.deconv_layers\.", ".grow."),
     (r"\.final_conv\.", ".last."),
 )
 # of the part that AnimalTokenPose calls its neck: here it is of the head of animals
-NECK = (
+NECK: Names = (
     (r"^neck\.keypoint_token$", "token"),
     (r"^neck\.pos_embedding$", "place"),
     (r"^neck\.patch_to_embedding\.", "embed."),
-    (r"^neck\.transformer1\.layers\.", "rounds.0.layers."),
-    (r"^neck\.transformer2\.layers\.", "rounds.1.layers."),
-    (r"^neck\.transformer3\.layers\.", "rounds.2.layers."),
+    (r"^neck\.transformer(\d)\.layers\.", _counted("rounds.{}.layers.", -1)),
     (r"\.0\.fn\.norm\.", ".look_norm."),
     (r"\.0\.fn\.fn\.to_qkv\.", ".project."),
     (r"\.0\.fn\.fn\.to_out\.0\.", ".join."),
@@ -111,7 +112,7 @@ NECK = (
     (r"\.1\.fn\.fn\.net\.3\.", ".change.2."),
 )
 
-DETECTORS = (
+DETECTORS: Names = (
     (r"^model\.backbone\.", "backbone.encoder."),
     (r"^model\.head\.", "heads.0.layers."),
     (r"^model\.rpn\.head\.", "heads.0.rpn."),
@@ -140,12 +141,13 @@ def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[
 
 
 def _state(snapshot: Path, exported: str) -> dict[str, Tensor]:
-    """Of a snapshot, or by its name there of an exported model."""
+    """Of a snapshot, or by its name there of an exported model; without layers of no channel, which of one
+    keypoint those of the fields are."""
     content = read_checkpoint(snapshot)
     state = content.get("model", content.get(exported))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"no weights: it holds no model, and no {exported}", where=snapshot)
-    return state
+    return {name: tensor for name, tensor in state.items() if tensor.numel()}
 
 
 def _renamed(name: str, backbone: Part, heads: Mapping[str, str]) -> str:
@@ -162,7 +164,7 @@ def _renamed(name: str, backbone: Part, heads: Mapping[str, str]) -> str:
     return name  # nobody's: it is told when the network is built
 
 
-def _substituted(name: str, table: Sequence[tuple[str, str]]) -> str:
+def _substituted(name: str, table: Names) -> str:
     for theirs, ours in table:
         name = re.sub(theirs, ours, name, count=1)
     return name

@@ -11,6 +11,7 @@ from ethopose.core import SpecError
 from ethopose.models.backbones.conditioned import Map, Spots
 from ethopose.models.backbones.hrnet import STRIDES, HRNet
 from ethopose.models.layers import resized
+from ethopose.models.picture_size import check_size
 
 STAGES = 3  # that branches can be attended to before, each with one branch more than its number
 
@@ -57,9 +58,7 @@ class ConditionedHRNet(nn.Module):
         Raises:
             SpecError: pictures of another size.
         """
-        if tuple(image.shape[-2:]) != self.size:
-            seen, wanted = (" x ".join(map(str, size)) for size in (image.shape[-2:], self.size))
-            raise SpecError(f"conditioned_hrnet was made for pictures of {wanted} px, not {seen}")
+        check_size("conditioned_hrnet", image.shape[-2:], self.size)
         picture, spots = torch.split(image, [self.in_channels, self.conditions], 1)
         spots, layers = self.spots(spots), self.encoder
         x = layers.act1(layers.bn1(layers.conv1(self.normalise(picture))))

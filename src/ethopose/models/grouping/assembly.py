@@ -25,8 +25,6 @@ class Assembly:
     Source: DeepLabCut 3.0.1, Assembler; Lauer et al. 2022.
     """
 
-    reads: tuple[str, ...] = ("xy", "value", "line_score")
-
     def __init__(
         self,
         *,
@@ -40,12 +38,14 @@ class Assembly:
         self.keypoints, self.edges, self.animals = keypoints, edges, animals
         self.min_line_score = min_line_score
         self.fuse_nearest, self.hand_out = fuse_nearest, hand_out
+        self.reads: tuple[str, ...] = ("xy", "value", *(("line_score",) if edges else ()))
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch; their score is the mean of their links' line scores."""
         pictures, places, confidences, scores = [], [], [], []
+        lines = found["line_score"] if self.edges else [None] * len(found["xy"])
         for picture, (xy, value, line_score) in enumerate(
-            zip(found["xy"], found["value"], found["line_score"], strict=True)
+            zip(found["xy"], found["value"], lines, strict=True)
         ):
             peak, score = self._animals(xy, value, line_score, context.threshold)
             limit = slice(context.limit)

@@ -8,9 +8,10 @@ from ethopose.models.grouping.instances import Arrays, Context, Instances, make_
 
 
 class ByCentre:
-    """Each centre above the threshold is an animal, the surest first, unless a surer one has a keypoint
-    nearly where it has it: nearer than `min_distance` of its own extent. One that fell away still counts as a
-    rival (DeepLabCut 3.0.1, DEKRPredictor). An animal's score is its centre's.
+    """Each centre above the threshold is an animal; its keypoints below it are none. With `apart` it falls
+    away where a surer one has a keypoint nearly where it has it: nearer than `min_distance` of its own
+    extent; one that fell away still counts as a rival. An animal's score is its centre's. The surest come
+    first, or with `apart` last. Source: DeepLabCut 3.0.1, DEKRPredictor.
     """
 
     reads: tuple[str, ...] = ("xy", "value", "centre")
@@ -26,8 +27,11 @@ class ByCentre:
             kept &= ~self._rivalled(xy)
         if context.limit is not None:
             kept &= np.cumsum(kept, 1) <= context.limit
-        rows = np.nonzero(kept)
-        return make_instances(context, rows[0], xy[rows], value[rows], found["centre"][rows])
+        picture, animal = np.nonzero(kept[:, ::-1] if self.apart else kept)
+        rows = picture, kept.shape[1] - 1 - animal if self.apart else animal
+        low = value[rows] < context.threshold
+        place = np.where(low[..., None], np.nan, xy[rows])
+        return make_instances(context, picture, place, np.where(low, 0.0, value[rows]), found["centre"][rows])
 
     def _rivalled(self, xy: np.ndarray) -> np.ndarray:
         """Which of (batch, animal) have a surer one nearly where they are."""

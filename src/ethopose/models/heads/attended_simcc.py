@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ethopose.core import SpecError
 from ethopose.models.heads import peaks
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.losses import Criteria
+from ethopose.models.picture_size import check_size
 
 
 class AttendedSimCC(nn.Module):
@@ -64,10 +64,7 @@ class AttendedSimCC(nn.Module):
             SpecError: pictures of another size.
         """
         maps = self.layer(features[self.stride])
-        if tuple(maps.shape[-2:]) != self.cells:
-            seen = " x ".join(str(cells * self.stride) for cells in maps.shape[-2:])
-            wanted = " x ".join(map(str, self.size))
-            raise SpecError(f"attended_simcc was made for pictures of {wanted} px, not {seen}")
+        check_size("attended_simcc", [cells * self.stride for cells in maps.shape[-2:]], self.size)
         seen = self.attention(self.widen(self.norm(maps.flatten(2))))
         return {"x": self.across(seen), "y": self.down(seen)}
 

@@ -70,8 +70,7 @@ class LocatedMap(nn.Module):
         if "offsets" in outputs:
             both = (peaks.at(outputs["offsets"][:, axis::2], column, row) for axis in (0, 1))
             xy = xy + self.unit * torch.stack(tuple(both), -1)
-        clipped = torch.where(value > peaks.LOWEST, value.clamp(0, 1), peaks.LOWEST)
-        return {"xy": xy, "value": clipped if self.clip else value}
+        return {"xy": xy, "value": peaks.clipped(value) if self.clip else value}
 
     def targets(self, truth: Truth) -> Outputs:
         """Gaussians of 2/3 `reach` px around the keypoints of the first animal, and in reach of them the way

@@ -180,6 +180,11 @@ def finite(value: Values) -> Values:
     return torch.where(value.isfinite(), value, LOWEST)
 
 
+def clipped(value: Values) -> Values:
+    """Between 0 and 1, where there is a peak at all."""
+    return torch.where(value > LOWEST, value.clamp(0, 1), LOWEST)
+
+
 def first(hits: Bool[Tensor, "batch keypoint cell"]) -> Cells:
     """The first index that is true, the size where none is; without argmax, whose choice of equals varies."""
     size = hits.shape[-1]

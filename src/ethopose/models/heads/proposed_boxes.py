@@ -91,7 +91,7 @@ class ProposedBoxes(nn.Module):
         Raises:
             SpecError: always.
         """
-        raise SpecError("proposed_boxes cannot be trained here", fix="train anchored_boxes with ssdlite")
+        raise _untaught()
 
     def losses(self, outputs: Outputs, targets: Outputs) -> Outputs:
         """None, as there are no targets.
@@ -99,7 +99,7 @@ class ProposedBoxes(nn.Module):
         Raises:
             SpecError: always.
         """
-        raise SpecError("proposed_boxes cannot be trained here", fix="train anchored_boxes with ssdlite")
+        raise _untaught()
 
     def _levels(self, features: dict[int, Tensor]) -> Levels:
         waiting = {stride: iter(torch.split(features[stride], self.width, 1)) for stride in set(self.levels)}
@@ -151,6 +151,10 @@ class ProposedBoxes(nn.Module):
             other = roi_align(features, places, CELLS, 1 / 2**number, SAMPLES)
             seen = torch.where((level == number)[:, None, None, None], other, seen)
         return seen
+
+
+def _untaught() -> SpecError:
+    return SpecError("proposed_boxes cannot be trained here", fix="train anchored_boxes with ssdlite")
 
 
 def anchor_shapes(sizes: Sequence[int], ratios: Sequence[float]) -> Float[Tensor, "anchor 4"]:

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ethopose.core import SpecError
 from ethopose.models.heads import peaks
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.losses import Criteria
+from ethopose.models.picture_size import check_size
 
 
 class SimCC(nn.Module):
@@ -51,9 +51,7 @@ class SimCC(nn.Module):
         """
         maps = self.layer(features[self.stride])
         if tuple(maps.shape[-2:]) != self.cells:
-            seen = " x ".join(str(cells * self.stride) for cells in maps.shape[-2:])
-            wanted = " x ".join(map(str, self.size))
-            raise SpecError(f"simcc was made for pictures of {wanted} px, not {seen}", fix="set its size")
+            check_size("simcc", [cells * self.stride for cells in maps.shape[-2:]], self.size)
         maps = maps.flatten(2)
         return {"x": self.across(maps), "y": self.down(maps)}
 

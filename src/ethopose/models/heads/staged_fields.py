@@ -23,19 +23,17 @@ ONE = 2.0**-23  # cells that each line is longer by, so that none has no length
 class StagedFields(nn.Module):
     """Several animals a picture: peaks of smoothed maps, and how well a field an edge agrees with each line.
 
-    Maps (K), offsets (2K) and fields (2 for each of `edges`) begin at half the stride `source`; `stages` of
-    convolutions read the maps, the fields and `features` channels, each what the one before gave; then they
-    grow as `maps`, `offsets` and `fields` say (`Growth`). Maps are brought between 0 and 1 by `sigmoid`;
-    offsets count in `unit` px. Taught are maps and offsets within `reach` px of a keypoint, and fields
-    within `width` px of a line. Peaks are the highest of 5 x 5 cells of maps smoothed by a Gaussian of
-    `sigma` cells, the `peaks_kept` highest a keypoint: as many as there are animals, for no more are ever
-    linked. Where also others count, `every` tells of those that are left out, and how long lines are. A line
-    is scored along `kept` edges by the length of the field's integral over its whole cells, a cell.
-    Source: DeepLabCut 3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
+    Maps (K), offsets (2K) and fields (2 for each of `edges`, if there are any) begin at half the stride
+    `source`; `stages` of convolutions read the maps, the fields and `features` channels, each what the one
+    before gave; then they grow as `maps`, `offsets` and `fields` say (`Growth`). Maps are brought between 0
+    and 1 by `sigmoid`; offsets count in `unit` px. Taught are maps and offsets within `reach` px of a
+    keypoint, and fields within `width` px of a line. Peaks are the highest of 5 x 5 cells of maps smoothed by
+    a Gaussian of `sigma` cells, the `peaks_kept` highest a keypoint: as many as there are animals, for no
+    more are ever linked. Where also others count, `every` tells of those that are left out, and how long
+    lines are. A line is scored along `kept` edges by the length of the field's integral over its whole cells,
+    a cell. Source: DeepLabCut 3.0.1, DLCRNetHead with PartAffinityFieldPredictor; Lauer et al. 2022.
     """
 
-    finds: tuple[str, ...] = ("xy", "value", "line_score")
-    outputs = ("maps", "offsets", "fields")
     kernel: Tensor
 
     def __init__(
@@ -62,45 +60,45 @@ class StagedFields(nn.Module):
         weight: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
-        if every:
-            self.finds = (*self.finds, "next_value", "line_length")
         self.source, self.edges, self.peaks_kept = source, [tuple(edge) for edge in edges], peaks_kept
         self.kept = list(range(len(edges)) if kept is None else kept)
         self.sigmoid, self.unit, self.reach, self.width = sigmoid, unit, reach, width
-        wide, lines = channels[source], 2 * len(edges)
-        told = features + keypoints + lines if stages else wide
-        begin = (keypoints, 2 * keypoints, lines, features) if stages else ()
-        self.begin = nn.ModuleList(nn.ConvTranspose2d(wide, number, 3, 2, 1, 1) for number in begin)
-        self.refine_maps, self.refine_fields = (
-            nn.ModuleList(nn.Conv2d(told, number, 3, padding="same") for _ in range(stages))
-            for number in (keypoints, lines)
+        wide, refined = channels[source], {"maps": keypoints} | ({"fields": 2 * len(edges)} if edges else {})
+        told = features + sum(refined.values()) if stages else wide
+        begin = {**refined, "features": features, "offsets": 2 * keypoints} if stages else {}
+        self.begin = nn.ModuleDict({k: nn.ConvTranspose2d(wide, n, 3, 2, 1, 1) for k, n in begin.items()})
+        self.refine = nn.ModuleList(
+            nn.ModuleDict({k: nn.Conv2d(told, n, 3, padding="same") for k, n in refined.items()})
+            for _ in range(stages)
         )
         self.maps = Growth(told, **maps)
         self.offsets = Growth(2 * keypoints if stages else wide, **offsets)
-        self.fields = Growth(told, **fields)
+        self.fields = Growth(told, **fields) if edges else None
         self.stride = source / self.maps.times / (2 if stages else 1)
         self.register_buffer("kernel", _gaussian(sigma), persistent=False)
-        own = {
-            "maps": ("binary_cross_entropy_logits", 1.0),
-            "offsets": ("huber", 0.05),
-            "fields": ("huber", 0.1),
-        }
-        self.losses = Criteria(own, loss, weight)
+        own = {"maps": ("binary_cross_entropy_logits", 1.0), "offsets": ("huber", 0.05)}
+        own |= {"fields": ("huber", 0.1)} if edges else {}
+        self.outputs, self.losses = tuple(own), Criteria(own, loss, weight)
+        self.finds = ("xy", "value", *(("line_score",) if edges else ()))
+        if every:
+            self.finds += ("next_value", *(("line_length",) if edges else ()))
 
     def forward(self, features: dict[int, Tensor]) -> Outputs:
         """maps (batch keypoint height width); offsets (batch 2*keypoint ...) and fields (batch 2*edge ...), x
         before y."""
-        seen = features[self.source]
-        if not self.begin:
-            return {"maps": self.maps(seen), "offsets": self.offsets(seen), "fields": self.fields(seen)}
-        maps, offsets, fields, rest = (layer(seen) for layer in self.begin)
-        told = torch.cat((maps, fields, rest), 1)
-        for number, refine in enumerate(zip(self.refine_maps, self.refine_fields, strict=True)):
-            before = maps
-            maps, fields = (layer(told) for layer in refine)
-            maps = maps + before if number else maps
-            told = torch.cat((maps, fields, rest), 1)
-        return {"maps": self.maps(told), "offsets": self.offsets(offsets), "fields": self.fields(told)}
+        told = offsets = features[self.source]
+        if self.begin:
+            begun = {name: layer(told) for name, layer in self.begin.items()}
+            offsets, rest = begun.pop("offsets"), begun.pop("features")
+            told = torch.cat((*begun.values(), rest), 1)
+            steps: list[nn.ModuleDict] = list(self.refine)  # type: ignore[arg-type]
+            for number, step in enumerate(steps):
+                before = begun["maps"]
+                begun = {name: layer(told) for name, layer in step.items()}
+                begun["maps"] = begun["maps"] + before if number else begun["maps"]
+                told = torch.cat((*begun.values(), rest), 1)
+        outputs = {"maps": self.maps(told), "offsets": self.offsets(offsets)}
+        return outputs if self.fields is None else outputs | {"fields": self.fields(told)}
 
     def decode(self, outputs: Outputs, found: Found) -> Found:
         """Peaks: xy in pixels of the prepared image, value; line_score a kept edge."""
@@ -115,12 +113,12 @@ class StagedFields(nn.Module):
             + self.stride // 2
             + self.unit * torch.stack(both, -1)
         )
-        step = max(PAIRS // (column.shape[0] * column.shape[2] ** 2), 1)
-        kept = [self.kept[first : first + step] for first in range(0, len(self.kept), step)]
-        lines = [self._lines(outputs["fields"], column, row, some) for some in kept]
-        line_score, line_length = map(_joined, zip(*lines, strict=True))
-        every = {"next_value": next_value, "line_length": line_length}
-        told = {"xy": xy, "value": value, "line_score": line_score, **every}
+        told = {"xy": xy, "value": value, "next_value": next_value}
+        if self.edges:
+            step = max(PAIRS // (column.shape[0] * column.shape[2] ** 2), 1)
+            kept = [self.kept[first : first + step] for first in range(0, len(self.kept), step)]
+            lines = [self._lines(outputs["fields"], column, row, some) for some in kept]
+            told["line_score"], told["line_length"] = map(_joined, zip(*lines, strict=True))
         return {name: told[name] for name in self.finds}
 
     def _lines(self, fields: Tensor, column: Tensor, row: Tensor, edges: list[int]) -> tuple[Tensor, Tensor]:
@@ -148,6 +146,8 @@ class StagedFields(nn.Module):
             truth.size, self.source, [(2, 2), *self.maps.steps] if self.begin else self.maps.steps
         )
         targets = located_targets(truth.xy, size, self.stride, self.reach, self.unit)
+        if not self.edges:
+            return targets
         columns, rows = (
             (torch.arange(cells, device=truth.xy.device) + 0.5) * self.stride for cells in (size[1], size[0])
         )

@@ -16,6 +16,7 @@ from ethopose.models.heads import peaks
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.heads.located_map import ways_to
 from ethopose.models.losses import Criteria
+from ethopose.models.picture_size import check_size
 
 ROUNDS = 3  # tokens are read after each third of the layers
 WARMTH = 10000.0  # the longest wave over the shortest, of those that tell places (Vaswani et al. 2017)
@@ -100,12 +101,10 @@ class TokenMap(nn.Module):
         return {"log_odds": maps.reshape(*maps.shape[:2], *self.map_cells)}
 
     def _patches(self, features: Float[Tensor, "batch channel height width"]) -> Tokens:
-        if tuple(features.shape[-2:]) != self.cells:
-            seen, wanted = (
-                " x ".join(str(cells * self.source) for cells in sides)
-                for sides in (features.shape[-2:], self.cells)
-            )
-            raise SpecError(f"token_map was made for pictures of {wanted} px, not {seen}")
+        seen, wanted = (
+            [cells * self.source for cells in sides] for sides in (features.shape[-2:], self.cells)
+        )
+        check_size("token_map", seen, wanted)
         weight = self.embed.weight
         kernel = weight.reshape(len(weight), *self.patch, -1).permute(0, 3, 1, 2)
         return functional.conv2d(features, kernel, self.embed.bias, self.patch).flatten(2).transpose(1, 2)
@@ -115,8 +114,7 @@ class TokenMap(nn.Module):
         maps = outputs["log_odds"].sigmoid() if self.sigmoid else outputs["log_odds"]
         column, row, value = peaks.first_peak(maps)
         xy = torch.stack((column, row), -1) * self.stride + self.stride / 2
-        clipped = torch.where(value > peaks.LOWEST, value.clamp(0, 1), peaks.LOWEST)
-        return {"xy": xy, "value": clipped if self.clip else value}
+        return {"xy": xy, "value": peaks.clipped(value) if self.clip else value}
 
     def targets(self, truth: Truth) -> Outputs:
         """1 within `reach` px of any animal's keypoint, 0 elsewhere."""
