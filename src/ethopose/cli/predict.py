@@ -12,6 +12,7 @@ from ethopose.cli.predicting import (
     BatchSize,
     Cropping,
     Detections,
+    DetectorBatchSize,
     Formats,
     Frames,
     MaxInstances,
@@ -43,6 +44,7 @@ def predict(
     model: Models,
     out: Out = None,
     batch_size: BatchSize = None,
+    detector_batch_size: DetectorBatchSize = None,
     peak_threshold: PeakThreshold = None,
     max_instances: MaxInstances = None,
     frames: Frames = None,
@@ -68,6 +70,7 @@ def predict(
     options = Options(
         out=out,
         batch_size=batch_size,
+        detector_batch_size=detector_batch_size,
         peak_threshold=peak_threshold,
         max_instances=max_instances,
         frames=frames,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ethopose.core import UsageError
+from ethopose.families import Model
 from ethopose.predict.selection import Runs, Window, parse_frames, parse_window
 from ethopose.runtime import Compute
 
@@ -16,6 +18,7 @@ BATCH_SIZE = {"openvino": 1, "torch": 4}
 _KINDS: dict[str, tuple[type, ...]] = {
     "out": (str, Path),
     "batch_size": (int,),
+    "detector_batch_size": (int,),
     "peak_threshold": (float, int),
     "max_instances": (int,),
     "frames": (str,),
@@ -27,6 +30,21 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a model is run, apart from thresholds."""
+
+    window: Window | None = None
+    """The part of frames that is looked at."""
+    detections: bool = False
+    """Whether all is kept that animals are made of."""
+    first_batch: int | None = None
+    """Frames that the first of two stages sees at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to predict. What is None is as the model says."""
@@ -35,6 +53,8 @@ class Options:
     """The result's folder for one video, the folder that receives them for several; None: beside them."""
     batch_size: int | None = None
     """Frames that the network sees at a time; None: what suits the runtime."""
+    detector_batch_size: int | None = None
+    """Frames that the detector of a top-down model sees at a time; None: as many as are read at a time."""
     peak_threshold: float | None = None
     """Peaks below it are no keypoints, 0 to 1; in a top-down pair for both models."""
     max_instances: int | None = None
@@ -43,7 +63,7 @@ class Options:
     """Frames to look at, such as `0-100,200-300` or `1,2,3`: counted from 0, ends included."""
     cropping: str | None = None
     """The part of every frame to look at, in px: from x, to x, from y, to y, such as `40,600,20,460`. Poses
-    are told in the whole frame."""
+    are told in the whole frame. None: as the model's project says; `none`: all of it."""
     detections: bool = False
     """Keep every peak, and how well each line between two agrees, of models that make animals of them."""
     device: str = "auto"
@@ -68,7 +88,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
                 raise UsageError(f"{name} is {value!r}", fix=f"give {' or '.join(k.__name__ for k in kinds)}")
-        for name in ("batch_size", "max_instances"):
+        for name in ("batch_size", "detector_batch_size", "max_instances"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}", fix="give 1 or more")
@@ -83,8 +103,22 @@ class Options:
 
     @property
     def window(self) -> Window | None:
-        """The part of a frame asked for; None for all of it."""
-        return None if self.cropping is None else parse_window(self.cropping)
+        """The part of a frame asked for; None for all of it, or what the model's project says."""
+        return None if self.cropping in (None, "none") else parse_window(str(self.cropping))
+
+    def manner(self, model: Model) -> Manner:
+        """How to run a model, apart from thresholds."""
+        window = self.window
+        if self.cropping is None and model.window is not None:
+            window, part = model.window, ",".join(map(str, model.window))
+            log.warning(
+                "only the part %s is looked at, as its project says; --cropping none looks at all", part
+            )
+        return Manner(window, self.detections, self.detector_batch_size)
+
+    def block(self, runtime: str) -> int:
+        """Frames that are read and computed at a time."""
+        return max(self.batch_size or BATCH_SIZE[runtime], self.detector_batch_size or 0)
 
     @property
     def runs(self) -> Runs | None:

@@ -18,8 +18,8 @@ from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Insta
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.beside import beside, with_all
+from ethopose.predict.options import Manner
 from ethopose.predict.profile import Profile
-from ethopose.predict.selection import Window
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
 from ethopose.store import Lists
 
@@ -50,22 +50,26 @@ class Predictor:
         *,
         threshold: float | None,
         limit: int | None,
-        window: Window | None = None,
-        detections: bool = False,
+        manner: Manner = Manner(),  # noqa: B008  # it cannot change
     ) -> None:
-        self.model, self.compute, self.window = model, compute, window
+        self.model, self.compute, self.window = model, compute, manner.window
         stages = model.spec.stages
         if threshold is not None:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
         self.limit = limit
         self.threshold = stages[-1].peak_threshold
         whose = model.digest
-        if detections:
+        self.first_batch = manner.first_batch
+        if manner.first_batch and (len(stages) == 1 or stages[1].preparation.conditions is not None):
+            raise UsageError(
+                f"a {model.spec.kind} model has no detector", fix="leave --detector-batch-size out"
+            )
+        if manner.detections:
             stages, whose = (*stages[:-1], with_all(stages[-1])), f"{whose}.all"
         self._stages = [
             _Runner(model, index, stage, compute, f"{whose}.{index}") for index, stage in enumerate(stages)
         ]
-        self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=detections)
+        self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=manner.detections)
 
     def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
         """The animals in a block of at most `batch` frames."""
@@ -73,7 +77,7 @@ class Predictor:
         with profile.during("preparation"):
             fitted = fit(images, first.stage.preparation)
             pictures = to_pictures(fitted.images, first.stage.preparation)
-        found = first.found(pictures, batch, profile)
+        found = first.found(pictures, self.first_batch or batch, profile)
         with profile.during("grouping"):
             frames = np.arange(len(block))
             size = pictures.shape[1], pictures.shape[2]
@@ -81,8 +85,9 @@ class Predictor:
             instances = _in_frame(first.grouping(found, context), first.stage, fitted)
         left_out, around = _overflown(found, first.stage.peak_threshold, len(block)), instances
         if len(self._stages) == 2:
-            if self._stages[1].stage.preparation.color != first.stage.preparation.color:
-                fitted = fit(images, self._stages[1].stage.preparation)
+            own = self._stages[1].stage.preparation
+            if own.color != first.stage.preparation.color or first.stage.preparation.resized is not None:
+                fitted = fit(images, own)
             instances = self._read_crops(around, fitted, profile)
             around = around[instances.picture]
         seen = block.status[instances.frame] == 0  # a frame that cannot be read is all zeros
@@ -192,7 +197,7 @@ class _Runner:
                 self._halve(halvings)
                 continue
             done += size
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
     def _run(self, pieces: Images, batch: int, profile: Profile) -> Arrays:
         compiled = self._for((batch, *pieces.shape[1:]))
@@ -219,6 +224,17 @@ class _Runner:
                     self._compiled.pop(next(iter(self._compiled)))
                 self._compiled[shape] = compile_stage(self._source, shape, self._compute)
             return self._compiled[shape]
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """One after the other; some may have been decoded with room for more peaks."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return np.concatenate(parts)
+    most = np.max([part.shape[1:] for part in parts], axis=0)
+    room = [[(0, 0), *zip(np.zeros_like(most), most - part.shape[1:], strict=True)] for part in parts]
+    return np.concatenate(
+        [np.pad(part, wide, constant_values=-np.inf) for part, wide in zip(parts, room, strict=True)]
+    )
 
 
 def _in_frame(instances: Instances, stage: Stage, fitted: Fitted) -> Instances:

@@ -171,6 +171,7 @@ def numbers(predictor: Predictor) -> dict[str, JsonValue]:
         "precision": predictor.compute.precision,
         "device": predictor.compute.device.split(":")[0],  # any GPU of a kind will do
         **({} if predictor.window is None else {"cropping": list(predictor.window)}),
+        **({} if predictor.first_batch is None else {"detector_batch_size": predictor.first_batch}),
         **predictor.beside.settings,
     }
 

@@ -12,7 +12,7 @@ from ethopose.core import DiskFullError, EthoposeError, UsageError
 from ethopose.families import Model, load
 from ethopose.media import find_videos, open_video
 from ethopose.predict.names import formats_named, result_path
-from ethopose.predict.options import BATCH_SIZE, Options, options_from
+from ethopose.predict.options import Options, options_from
 from ethopose.predict.predictor import Predictor
 from ethopose.predict.report import Report
 from ethopose.predict.video import Job, predict_video
@@ -63,8 +63,7 @@ def predict_all(
         compute,
         threshold=options.peak_threshold,
         limit=options.max_instances,
-        window=options.window,
-        detections=options.detections,
+        manner=options.manner(loaded),
     )
     several = paths != [Path(video) for video in videos] or len(paths) > 1
     places = _places(paths, loaded, options, several=several)
@@ -100,7 +99,7 @@ def _job(path: Path, place: Path, predictor: Predictor, options: Options) -> Job
     return Job(
         video=open_video(path),
         path=place,
-        batch=options.batch_size or BATCH_SIZE[runtime],
+        batch=options.block(runtime),
         runs=options.runs,
         formats=formats_named(options.format, model.spec.result_formats),
         overwrite=options.overwrite,

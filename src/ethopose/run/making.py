@@ -13,7 +13,6 @@ from ethopose.families import load
 from ethopose.media import Block, Video
 from ethopose.predict import Options, Profile
 from ethopose.predict.exports import export, make, refuse_foreign
-from ethopose.predict.options import BATCH_SIZE
 from ethopose.predict.predictor import Predictor
 from ethopose.predict.video import Parts, Store, make_manifest, numbers
 from ethopose.run.messages import Runs, Wrap, Wrapped
@@ -38,10 +37,9 @@ class Maker:
             compute,
             threshold=options.peak_threshold,
             limit=options.max_instances,
-            window=options.window,
-            detections=options.detections,
+            manner=options.manner(loaded),
         )
-        self._batch = options.batch_size or BATCH_SIZE[str(compute.runtime)]
+        self._batch = options.block(str(compute.runtime))
         self._tried = False
 
     def manifest(self, video: Video, options: Options) -> Manifest:

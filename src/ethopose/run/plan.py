@@ -27,6 +27,7 @@ DECIDING = (
     "cropping",
     "detections",
     "batch_size",
+    "detector_batch_size",
     "runtime",
     "precision",
 )
