@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from ethopose.cli.predicting import (
     BatchSize,
+    Conditions,
     Cropping,
     Detections,
     DetectorBatchSize,
@@ -49,6 +50,7 @@ def predict(
     max_instances: MaxInstances = None,
     frames: Frames = None,
     cropping: Cropping = None,
+    conditions: Conditions = None,
     detections: Detections = False,
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Threads = None,
@@ -75,6 +77,7 @@ def predict(
         max_instances=max_instances,
         frames=frames,
         cropping=cropping,
+        conditions=conditions,
         detections=detections,
         device=device,
         threads=threads,

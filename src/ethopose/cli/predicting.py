@@ -35,6 +35,10 @@ Cropping = Annotated[
     str | None,
     Option(help="A part of every frame: from x, to x, from y, to y, such as 40,600,20,460; or none."),
 ]
+Conditions = Annotated[
+    Path | None,
+    Option(help="The poses that a conditional model is told: a result, a .h5 of DeepLabCut, or a .json."),
+]
 Detections = Annotated[
     bool, Option("--detections", help="Keep every peak that animals are made of, and how well lines agree.")
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from ethopose.core import UsageError
 from ethopose.families import Model
+from ethopose.predict.known import Known, known
 from ethopose.predict.selection import Runs, Window, parse_frames, parse_window
 from ethopose.runtime import Compute
 
@@ -23,6 +24,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "max_instances": (int,),
     "frames": (str,),
     "cropping": (str,),
+    "conditions": (str, Path),
     "device": (str,),
     "threads": (int,),
     "runtime": (str,),
@@ -43,6 +45,8 @@ class Manner:
     """Whether all is kept that animals are made of."""
     first_batch: int | None = None
     """Frames that the first of two stages sees at a time."""
+    known: Known | None = None
+    """What a conditional model is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,9 @@ class Options:
     cropping: str | None = None
     """The part of every frame to look at, in px: from x, to x, from y, to y, such as `40,600,20,460`. Poses
     are told in the whole frame. None: as the model's project says; `none`: all of it."""
+    conditions: str | Path | None = None
+    """Of a conditional model and one video: the file or result that holds the poses it is told, instead of
+    the model that finds them."""
     detections: bool = False
     """Keep every peak, and how well each line between two agrees, of models that make animals of them."""
     device: str = "auto"
@@ -114,7 +121,8 @@ class Options:
             log.warning(
                 "only the part %s is looked at, as its project says; --cropping none looks at all", part
             )
-        return Manner(window, self.detections, self.detector_batch_size)
+        told = None if self.conditions is None else known(Path(self.conditions), model)
+        return Manner(window, self.detections, self.detector_batch_size, told)
 
     def block(self, runtime: str) -> int:
         """Frames that are read and computed at a time."""

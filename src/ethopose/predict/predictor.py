@@ -13,11 +13,12 @@ from ethopose.core import MemoryFullError, Poses, UsageError
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.boxes import cut
-from ethopose.models.conditions import condition_crops, conditions_of, rescored
+from ethopose.models.conditions import Conditions, condition_crops, conditions_of, rescored
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.beside import beside, with_all
+from ethopose.predict.known import Known
 from ethopose.predict.options import Manner
 from ethopose.predict.profile import Profile
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
@@ -56,7 +57,9 @@ class Predictor:
         stages = model.spec.stages
         if threshold is not None:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
-        self.limit = limit
+        self.limit, self.known, skipped = limit, manner.known, 0
+        if self.known is not None:
+            stages, skipped = stages[-1:], len(stages) - 1  # what would be found is known
         self.threshold = stages[-1].peak_threshold
         whose = model.digest
         self.first_batch = manner.first_batch
@@ -67,12 +70,15 @@ class Predictor:
         if manner.detections:
             stages, whose = (*stages[:-1], with_all(stages[-1])), f"{whose}.all"
         self._stages = [
-            _Runner(model, index, stage, compute, f"{whose}.{index}") for index, stage in enumerate(stages)
+            _Runner(model, index, stage, compute, f"{whose}.{index}")
+            for index, stage in enumerate(stages, skipped)
         ]
         self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=manner.detections)
 
     def __call__(self, block: Block, batch: int, profile: Profile) -> BlockPoses:
         """The animals in a block of at most `batch` frames."""
+        if self.known is not None:
+            return self._read_known(self.known, block, profile)
         first, images = self._stages[0], self._within(block.image)
         with profile.during("preparation"):
             fitted = fit(images, first.stage.preparation)
@@ -122,7 +128,7 @@ class Predictor:
             return no_instances(len(self.model.spec.skeleton.keypoints))
         second = self._stages[1]
         if second.stage.preparation.conditions is not None:
-            return self._read_conditions(found, fitted, profile)
+            return self._read_conditions(conditions_of(found), fitted, profile)
         with profile.during("preparation"):
             crops = cut(fitted, found.frame, found.xy, second.stage.preparation)
             pictures = to_pictures(crops.images, second.stage.preparation)
@@ -133,13 +139,22 @@ class Predictor:
             xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
             return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
 
-    def _read_conditions(self, told: Instances, fitted: Fitted, profile: Profile) -> Instances:
-        second = self._stages[1]
+    def _read_known(self, known: Known, block: Block, profile: Profile) -> BlockPoses:
+        with profile.during("preparation"):
+            fitted = fit(self._within(block.image), self._stages[-1].stage.preparation)
+        instances = self._read_conditions(known.of(block.frame, self.window), fitted, profile)
+        instances = self._whole(instances[block.status[instances.frame] == 0])
+        return BlockPoses(
+            block.frame, block.status, self._poses(instances, block), np.zeros(len(block), bool)
+        )
+
+    def _read_conditions(self, told: Conditions, fitted: Fitted, profile: Profile) -> Instances:
+        second = self._stages[-1]
         how, size = second.stage.preparation.conditions, second.stage.preparation.crop
         assert how is not None
         assert size is not None
         with profile.during("preparation"):
-            conditions, crops, pictures = condition_crops(fitted.images, conditions_of(told), size, how)
+            conditions, crops, pictures = condition_crops(fitted.images, told, size, how)
         if not len(pictures):
             return no_instances(len(self.model.spec.skeleton.keypoints))
         found = second.found(pictures, CROPS_AT_ONCE, profile)

@@ -57,7 +57,10 @@ def predict_all(
     paths = find_videos(videos)
     formats_named(options.format, ())
     compute = resolve(options.compute)
-    loaded = model if isinstance(model, Model) else load(model, trust_code=options.trust_code)
+    alone = options.conditions is not None  # what would find the animals is not needed
+    if alone and len(paths) > 1:
+        raise UsageError("conditions are of one video", fix="predict the videos one by one")
+    loaded = model if isinstance(model, Model) else load(model, alone=alone, trust_code=options.trust_code)
     predictor = Predictor(
         loaded,
         compute,
