@@ -16,6 +16,7 @@ from ethopose.families.deeplabcut3.places import find, last_snapshot
 from ethopose.formats.careful_pickle import unpickle
 from ethopose.formats.pandas_hdf5 import read_hdf
 from ethopose.models.build import DecodeGraph, build_trained
+from ethopose.predict import Options
 
 SINGLE = ("single_resnet_50", "single_hrnet_w18", "single_cspnext_s")
 SEVERAL = {
@@ -262,3 +263,25 @@ def test_training_goes_on_from_the_weights_of_a_project(project, tmp_path):
     ours, theirs = load(tmp_path / "mine").spec.stages[0], load(project).spec.stages[0]
     assert ours.network == theirs.network
     assert trained.rows[-1].median < 10, "which nothing learns from five images in a second"
+
+
+def _cropped(project, **told):
+    config = yaml.safe_load((project / "config.yaml").read_text()) | told
+    (project / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_a_project_that_crops_is_followed_unless_another_part_is_asked_for(project, caplog):
+    assert load(project).window is None
+    _cropped(project, cropping=True, x1=40, x2=600, y1=20, y2=460)
+    model = load(project)
+    assert (
+        model.window == load(next(project.glob("dlc-models-pytorch/*/*/train"))).window == (40, 600, 20, 460)
+    )
+    assert Options().manner(model).window == (40, 600, 20, 460)
+    assert "--cropping none" in caplog.text
+    assert Options(cropping="none").manner(model).window is None
+    assert Options(cropping="1,2,3,4").manner(model).window == (1, 2, 3, 4)
+    for told in ({"x2": None}, {"x2": 30}, {"y1": "top"}):
+        _cropped(project, **{"x1": 40, "x2": 600, "y1": 20, "y2": 460, **told})
+        with pytest.raises(ModelError, match=r"cropping is on .* are no part of a frame"):
+            load(project)

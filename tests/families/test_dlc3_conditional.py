@@ -1,15 +1,21 @@
 """Conditional models of DeepLabCut 3: the other model is found where it is named, or given."""
 
 import copy
+import json
+import shutil
 from pathlib import Path
 
+import cv2
 import dlc_folders
+import numpy as np
 import pytest
 import torch
 import yaml
 
-from ethopose.core import ModelError, UsageError
-from ethopose.families import load
+import ethopose
+from ethopose.core import EthoposeError, FormatError, ModelError, UsageError
+from ethopose.families import load, native
+from ethopose.models.build import build
 
 PROJECT = "dlc-models-pytorch/iteration-0"
 CONDITIONS, CONDITIONAL = (f"{PROJECT}/miceJan1-trainset95shuffle{number}/train" for number in (1, 2))
@@ -101,3 +107,99 @@ def test_models_of_other_keypoints_are_no_pair(project):
     config.write_text(config.read_text().replace("tail", "ear"))
     with pytest.raises(UsageError, match=r"keypoints nose, ear and nose, tail"):
         load(project / CONDITIONAL)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A pair of our own, with weights by chance, its first model alone, and four pictures."""
+    folder = tmp_path_factory.mktemp("pair")
+    dlc_folders.write(folder / CONDITIONS)
+    write_conditional(folder / CONDITIONAL, shuffle=1)
+    spec = load(folder / CONDITIONAL).spec
+    torch.manual_seed(5)
+    weights = [build(stage).state_dict() for stage in spec.stages]
+    native.write(folder / "pair", spec, weights, plugins=(), half=False)
+    told = spec.model_copy(update={"stages": spec.stages[:1]})
+    native.write(folder / "told", told, weights[:1], plugins=(), half=False)
+    alone = spec.model_copy(update={"stages": spec.stages[1:]})
+    native.write(folder / "alone", alone, weights[1:], plugins=(), half=False)
+    (folder / "clip").mkdir()
+    chance = np.random.default_rng(0)
+    for number in range(4):
+        picture = chance.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"clip/{number}.png"), picture)
+    return folder
+
+
+def predicted(pair, model, out, **options):
+    told = {"device": "cpu", "runtime": "torch", **options}
+    return ethopose.predict(pair / "clip", pair / model, out=out / "x.ethopose", **told)
+
+
+def test_conditions_from_a_file_are_those_that_the_other_model_would_have_found(pair, tmp_path):
+    wanted = predicted(pair, "pair", tmp_path / "wanted", format="none")
+    found = predicted(pair, "told", tmp_path / "told", format="dlc-h5")
+    (table,) = (tmp_path / "told").glob("*.h5")
+    rows = [
+        np.concatenate([found.xy, found.confidence[..., None]], -1)[found.frame == frame].tolist()
+        for frame in range(4)
+    ]
+    (tmp_path / "told.json").write_text(json.dumps(rows))
+    assert len(wanted) == 4
+    for number, path in enumerate((found.path, table, tmp_path / "told.json")):
+        for model in ("alone", "pair"):
+            out = tmp_path / f"{model}{number}"
+            result = predicted(pair, model, out, conditions=path, format="none")
+            np.testing.assert_array_equal(result.frame, wanted.frame)
+            np.testing.assert_allclose(result.xy, wanted.xy, atol=1e-3)
+            np.testing.assert_allclose(result.confidence, wanted.confidence, atol=1e-5)
+
+
+def test_frames_without_conditions_are_frames_without_animals(pair, tmp_path):
+    animal = [[30, 20, 0.9], [50, 40, 0.8]]
+    (tmp_path / "told.json").write_text(json.dumps([[], [animal], [[[-1, -1, -1], [0, 0, 0]]]]))
+    whole = predicted(pair, "alone", tmp_path / "whole", conditions=tmp_path / "told.json", format="none")
+    assert whole.frames.animals.tolist() == [0, 1, 0, 0]
+    few = predicted(
+        pair,
+        "alone",
+        tmp_path / "few",
+        conditions=tmp_path / "told.json",
+        frames="1,3",
+        batch_size=2,
+        format="none",
+    )
+    assert few.frame.tolist() == [1]
+    np.testing.assert_allclose(few.xy, whole.xy, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('{"img000.png": []}', "pictures by their names"),
+        ("[[[[1, 2]]]]", "a keypoint x, y, score"),
+        ("[[[[1, 2, 3]], 7]]", "not a readable conditions file"),
+        ("[[", "not a readable conditions file"),
+        ("[[[[1, 2, 0.5]]]]", "tell of 1 keypoints; the model's are nose, tail"),
+        ("[[], [], [], [], [[[1, 2, 0.5], [3, 4, 0.5]]]]", "tell of frame 4, the video has 4"),
+    ],
+)
+def test_conditions_that_do_not_fit_are_one_clear_line(pair, tmp_path, content, why):
+    (tmp_path / "told.json").write_text(content)
+    with pytest.raises(EthoposeError, match=why) as told:
+        predicted(pair, "alone", tmp_path / "out", conditions=tmp_path / "told.json")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_conditions_are_for_conditional_models_of_one_video(pair, tmp_path):
+    (tmp_path / "told.json").write_text("[]")
+    with pytest.raises(UsageError, match="is told no conditions"):
+        predicted(pair, "told", tmp_path / "out", conditions=tmp_path / "told.json")
+    with pytest.raises(FormatError, match="no such file"):
+        predicted(pair, "alone", tmp_path / "out", conditions=tmp_path / "none.json")
+    two = [pair / "clip", shutil.copytree(pair / "clip", tmp_path / "other")]
+    with pytest.raises(UsageError, match="conditions are of one video"):
+        ethopose.predict(two, pair / "alone", conditions=tmp_path / "told.json")
+    with pytest.raises(UsageError, match="a run is of many"):
+        ethopose.run(two[:1], pair / "pair", conditions=tmp_path / "told.json", out=tmp_path)

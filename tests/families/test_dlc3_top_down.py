@@ -8,6 +8,7 @@ import types
 from pathlib import Path
 
 import cv2
+import dlc_folders
 import dlc_top_down
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from ethopose.models.build import DecodeGraph, build_trained
 from ethopose.models.grouping import GROUPINGS, Context
 from ethopose.models.preparation import Fitted, unscaled
 from ethopose.models.spec import Boxed
+from ethopose.predict import predictor
 from ethopose.runtime import Compute, StageSource, compile_stage
 
 DETECTORS = ("td_resnet_101_ssdlite", "td_hrnet_w32_frcnn_mobilenet", "rtmpose_s_frcnn_resnet50")
@@ -250,6 +252,7 @@ def test_words_and_paths_of_a_true_export_are_texts(folder, tmp_path, monkeypatc
             "names 1, .* unique_bodypart tells of 0",
         ),
         (lambda c: c["data"]["inference"].update(hist_eq=True), "hist_eq is not supported"),
+        (lambda c: c["data"]["inference"].update(longest_max_size=99), "longest_max_size of crops"),
         (
             lambda c: c["data"]["inference"].update(auto_padding={"min_height": 512}),
             "auto_padding.min_height: 512",
@@ -319,6 +322,22 @@ def test_batches_change_no_number(folder, clip, tmp_path):
     one, other = (predicted(clip, folder, tmp_path / f"{n}.ethopose", batch_size=n) for n in (1, 4))
     np.testing.assert_allclose(one.xy, other.xy, rtol=0, atol=1e-3)
     assert one.frame.tolist() == other.frame.tolist()
+
+
+def test_the_detector_sees_as_many_frames_as_are_told(folder, clip, tmp_path, monkeypatch):
+    seen, compiling = [], predictor.compile_stage
+    monkeypatch.setattr(predictor, "compile_stage", lambda *told: seen.append(told[1][0]) or compiling(*told))
+    one = predicted(clip, folder, tmp_path / "one.ethopose")
+    assert seen.pop(0) == one.manifest.batch
+    seen.clear()
+    two = predicted(clip, folder, tmp_path / "two.ethopose", detector_batch_size=2, batch_size=1)
+    assert seen[0] == two.manifest.batch == two.manifest.settings["detector_batch_size"] == 2
+    np.testing.assert_allclose(one.xy, two.xy, rtol=0, atol=1e-3)
+    dlc_folders.write(tmp_path / "single")
+    with pytest.raises(UsageError, match="has no detector"):
+        predicted(clip, tmp_path / "single", tmp_path / "x", detector_batch_size=2)
+    with pytest.raises(UsageError, match="detector_batch_size is 0"):
+        predicted(clip, folder, tmp_path / "x", detector_batch_size=0)
 
 
 def test_frames_without_a_box_are_frames_without_animals(folder, clip, tmp_path):

@@ -132,6 +132,44 @@ def test_track_conditions_is_for_models_that_are_told_poses(predict, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_detections_are_kept_beside_poses_or_are_an_error(predict, tmp_path):
+    _, plain = predict(name="plain", model="bottom-up")
+    _, result = predict("--detections", model="bottom-up")
+    np.testing.assert_array_equal(result.xy, plain.xy)
+    assert (plain.manifest.lists, plain.manifest.part_frames) == ({}, 1024)
+    names = result.skeleton.keypoints
+    for part in result:
+        lists = {name: each.split() for name, each in result.lists(part).items()}
+        for row, frame in enumerate(part.frames.frame):
+            poses = part.poses.xy[part.poses.frame == frame]
+            for keypoint, name in enumerate(names):
+                peaks = np.stack([lists[f"peaks.{name}.{axis}"][row] for axis in "xy"], 1)
+                for place in poses[np.isfinite(poses[:, keypoint, 0]), keypoint]:
+                    assert np.abs(peaks - place).max(1).min() < 1e-3
+            for source, destination in result.manifest.settings["detections"]["edges"]:
+                ends = [len(lists[f"peaks.{names[end]}.x"][row]) for end in (source, destination)]
+                line = f"lines.{names[source]}.{names[destination]}.score"
+                assert len(lists[line][row]) == ends[0] * ends[1]
+    said, _ = predict("--detections", name="none", model="single")
+    assert (said.code, "puts no animals together" in said.err) == (2, True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_detector_batch_size_is_what_the_first_network_saw(predict, monkeypatch):
+    seen, compile_stage = [], predictor.compile_stage
+
+    def compiling(source, shape, compute):
+        seen.append(shape[0])
+        return compile_stage(source, shape, compute)
+
+    monkeypatch.setattr(predictor, "compile_stage", compiling)
+    _, result = predict("--detector-batch-size", 3, "--batch-size", 6, model="top-down")
+    assert (seen[0], result.manifest.batch) == (3, 6)
+    assert result.manifest.settings["detector_batch_size"] == 3
+    said, _ = predict("--detector-batch-size", 2, name="none", model="single")
+    assert (said.code, "has no detector" in said.err) == (2, True)
+
+
 def test_device_is_the_one_named_or_an_error(predict, tmp_path):
     _, result = predict("--device", "cpu")
     assert result.manifest.settings["device"] == "cpu"
@@ -217,7 +255,7 @@ TESTED = {name for name in globals() if name.startswith("test_")}
 
 
 def test_every_option_has_a_test_of_its_effect():
-    elsewhere = {"strict"}  # test_losses.py
+    elsewhere = {"strict", "conditions"}  # test_losses.py; families/test_dlc3_conditional.py
     options = {field.name for field in dataclasses.fields(Options)} - elsewhere
     assert all(any(test.startswith(f"test_{name}_") for test in TESTED) for name in options)
 

@@ -23,6 +23,9 @@ Out = Annotated[
 BatchSize = Annotated[
     int | None, Option("-b", "--batch-size", min=1, help="Frames that the network sees at a time.")
 ]
+DetectorBatchSize = Annotated[
+    int | None, Option(min=1, help="Likewise the detector of a top-down model; as many if left out.")
+]
 PeakThreshold = Annotated[
     float | None, Option(min=0, max=1, help="Peaks below it are no keypoints; the model's own if left out.")
 ]
@@ -30,7 +33,11 @@ MaxInstances = Annotated[int | None, Option("-n", "--max-instances", min=1, help
 Frames = Annotated[str | None, Option(help="Such as 0-100,200-300: counted from 0, ends included.")]
 Cropping = Annotated[
     str | None,
-    Option(help="A part of every frame: from x, to x, from y, to y, such as 40,600,20,460."),
+    Option(help="A part of every frame: from x, to x, from y, to y, such as 40,600,20,460; or none."),
+]
+Conditions = Annotated[
+    Path | None,
+    Option(help="The poses that a conditional model is told: a result, a .h5 of DeepLabCut, or a .json."),
 ]
 Detections = Annotated[
     bool, Option("--detections", help="Keep every peak that animals are made of, and how well lines agree.")

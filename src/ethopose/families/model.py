@@ -21,6 +21,9 @@ class Model:
     digest: str  # sha256 of spec and weights
     paths: tuple[Path, ...]
     weights: Callable[[int], dict[str, Tensor]]  # of a stage, by the names of `models.build`
+    window: tuple[int, int, int, int] | None = (
+        None  # from x, to x, from y, to y: all that its project looks at
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,22 +15,25 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 from numba import njit
 
-from ethopose.models.spec import Preparation
+from ethopose.models.spec import Preparation, Resized
 
 Images = UInt8[np.ndarray, "batch height width channel"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Frames in the model's colours and size; `ratio` is their size over the original's."""
+    """Frames in the model's colours and size; `ratio` is their size over the original's, x before y where the
+    sides differ in it."""
 
     images: Images
-    ratio: np.float32
+    ratio: np.float32 | Float32[np.ndarray, "2"]
 
 
 def fit(images: Images, preparation: Preparation) -> Fitted:
     """Colour and size matcher: the first steps, which both stages of a pair share."""
     images = _in_color(images, preparation.color)
+    if preparation.resized is not None:
+        return _resized(images, preparation.resized)
     height, width = images.shape[1:3]
     target = preparation.fit or (None, None)
     target_height, target_width = target[0] or height, target[1] or width
@@ -39,6 +42,37 @@ def fit(images: Images, preparation: Preparation) -> Fitted:
     ratio = min(target_height / height, target_width / width)
     images = resize(images, round(height * ratio), round(width * ratio))
     return Fitted(pad(images, target_height, target_width), np.float32(ratio))
+
+
+def _resized(images: Images, how: Resized) -> Fitted:
+    """Places scale by the whole sizes that result, from edge to edge of the picture."""
+    sizes = [images.shape[2:0:-1]]
+    if how.size is not None:
+        height, width = how.size
+        if how.keep:
+            scale = min(height / images.shape[1], width / images.shape[2])
+            images = _by_opencv(images, int(images.shape[1] * scale), int(images.shape[2] * scale))
+            sizes.append(images.shape[2:0:-1])
+            images = pad(images, height, width)
+        else:
+            images = _by_opencv(images, height, width)
+            sizes.append((width, height))
+    ratio = np.divide(sizes[-1], sizes[0])
+    if how.longest is not None:
+        before, scale = images.shape[2:0:-1], how.longest / max(images.shape[1:3])
+        images = _by_opencv(images, *(round(side * scale) for side in images.shape[1:3]))
+        ratio = ratio * np.divide(images.shape[2:0:-1], before)
+    return Fitted(images, ratio.astype(np.float32))
+
+
+def _by_opencv(images: Images, height: int, width: int) -> Images:
+    import cv2  # which only models of sizes need
+
+    if (height, width) == images.shape[1:3]:
+        return images
+    size = max(width, 1), max(height, 1)
+    resized = [cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in images]
+    return np.stack([image.reshape(*size[::-1], -1) for image in resized])
 
 
 def to_pictures(images: Images, preparation: Preparation) -> Images:

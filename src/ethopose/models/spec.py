@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 from pydantic_core import to_jsonable_python
 
 from ethopose.core import Skeleton
@@ -61,6 +61,17 @@ class Conditioning(Frozen):
     """What those are called that are followed by their conditions, and so how many there are at most."""
 
 
+class Resized(Frozen):
+    """Frames brought to a size by OpenCV's bilinear interpolation, not antialiased (DeepLabCut 3.0.1)."""
+
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    """(height, width), first of all."""
+    keep: bool = True
+    """The frame keeps its shape, sides are rounded down; zeros at the bottom and the right fill the size."""
+    longest: PositiveInt | None = None
+    """Then, the longer side; the other one is rounded."""
+
+
 class Preparation(Frozen):
     """From a frame to the picture that the network sees; each step works on uint8.
 
@@ -71,6 +82,8 @@ class Preparation(Frozen):
     """Of RGB frames. A video that is gray throughout its first frame is read as one channel."""
     fit: tuple[int | None, int | None] | None = None
     """(height, width): resize to fit inside, keeping the aspect, then pad; None keeps the frame's own."""
+    resized: Resized | None = None
+    """To a size in another arithmetic, instead of `fit`."""
     crop: tuple[int, int] | None = None
     """(height, width) of the window cut around each centroid from the fitted frame."""
     boxed: Boxed | None = None

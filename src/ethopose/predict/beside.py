@@ -121,7 +121,7 @@ def beside(spec: ModelSpec, stages: Sequence[Stage], grouping: Grouping, *, dete
         columns = {}  # an individual is called x, say: the keypoint's own columns come first
     last = stages[-1].preparation
     boxed = last.boxed is not None or last.conditions is not None
-    if len(stages) == 2 and boxed and "box" not in keypoints:
+    if (len(stages) == 2 or last.conditions is not None) and boxed and "box" not in keypoints:
         columns = BOX
     lists = {NOWHERE: "1"} if named else {}
     edges = _edges(spec, stages, grouping) if detections else None

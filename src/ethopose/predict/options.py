@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ethopose.core import UsageError
+from ethopose.families import Model
+from ethopose.predict.known import Known, known
 from ethopose.predict.selection import Runs, Window, parse_frames, parse_window
 from ethopose.predict.ways import WAYS, Told, parse_way
 from ethopose.runtime import Compute
@@ -21,15 +24,36 @@ BATCH_SIZE = {"openvino": 1, "torch": 4}
 _KINDS: dict[str, tuple[type, ...]] = {
     "out": (str, Path),
     "batch_size": (int,),
+    "detector_batch_size": (int,),
     "peak_threshold": (float, int),
     "max_instances": (int,),
     "frames": (str,),
     "cropping": (str,),
+    "conditions": (str, Path),
     "device": (str,),
     "threads": (int,),
     "runtime": (str,),
     "precision": (str,),
 }
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a model is run, apart from thresholds."""
+
+    window: Window | None = None
+    """The part of frames that is looked at."""
+    detections: bool = False
+    """Whether all is kept that animals are made of."""
+    first_batch: int | None = None
+    """Frames that the first of two stages sees at a time."""
+    known: Known | None = None
+    """What a conditional model is told."""
+    way: Way | None = None
+    """How frames are looked at one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +64,8 @@ class Options:
     """The result's folder for one video, the folder that receives them for several; None: beside them."""
     batch_size: int | None = None
     """Frames that the network sees at a time; None: what suits the runtime."""
+    detector_batch_size: int | None = None
+    """Frames that the detector of a top-down model sees at a time; None: as many as are read at a time."""
     peak_threshold: float | None = None
     """Peaks below it are no keypoints, 0 to 1; in a top-down pair for both models."""
     max_instances: int | None = None
@@ -48,7 +74,10 @@ class Options:
     """Frames to look at, such as `0-100,200-300` or `1,2,3`: counted from 0, ends included."""
     cropping: str | None = None
     """The part of every frame to look at, in px: from x, to x, from y, to y, such as `40,600,20,460`. Poses
-    are told in the whole frame."""
+    are told in the whole frame. None: as the model's project says; `none`: all of it."""
+    conditions: str | Path | None = None
+    """Of a conditional model and one video: the file or result that holds the poses it is told, instead of
+    the model that finds them."""
     detections: bool = False
     """Keep every peak, and how well each line between two agrees, of models that make animals of them."""
     dynamic: Told | None = None
@@ -78,7 +107,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
                 raise UsageError(f"{name} is {value!r}", fix=f"give {' or '.join(k.__name__ for k in kinds)}")
-        for name in ("batch_size", "max_instances"):
+        for name in ("batch_size", "detector_batch_size", "max_instances"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}", fix="give 1 or more")
@@ -109,18 +138,32 @@ class Options:
         """How frames hang on the ones before; None where each is looked at by itself."""
         told = {name: getattr(self, name) for name in WAYS}
         given = [name for name, value in told.items() if value is not None]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} do not go together", fix="choose one")
+        others = [*given, *(["conditions"] if given and self.conditions is not None else [])]
+        if len(others) > 1:
+            raise UsageError(f"{' and '.join(others)} do not go together", fix="choose one")
         return parse_way(given[0], told[given[0]]) if given else None
-
-    def batch(self, runtime: str | None) -> int:
-        """Frames at a time."""
-        return 1 if self.way is not None else self.batch_size or BATCH_SIZE[str(runtime)]
 
     @property
     def window(self) -> Window | None:
-        """The part of a frame asked for; None for all of it."""
-        return None if self.cropping is None else parse_window(self.cropping)
+        """The part of a frame asked for; None for all of it, or what the model's project says."""
+        return None if self.cropping in (None, "none") else parse_window(str(self.cropping))
+
+    def manner(self, model: Model) -> Manner:
+        """How to run a model, apart from thresholds."""
+        window = self.window
+        if self.cropping is None and model.window is not None:
+            window, part = model.window, ",".join(map(str, model.window))
+            log.warning(
+                "only the part %s is looked at, as its project says; --cropping none looks at all", part
+            )
+        told = None if self.conditions is None else known(Path(self.conditions), model)
+        return Manner(window, self.detections, self.detector_batch_size, told, self.way)
+
+    def block(self, runtime: str) -> int:
+        """Frames that are read and computed at a time."""
+        if self.way is not None:
+            return 1
+        return max(self.batch_size or BATCH_SIZE[runtime], self.detector_batch_size or 0)
 
     @property
     def runs(self) -> Runs | None:

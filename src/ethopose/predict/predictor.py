@@ -25,10 +25,9 @@ from ethopose.models.grouping.instances import make_instances
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.beside import beside, with_all
-from ethopose.predict.following import Following, Seen, Way, nobody
-from ethopose.predict.options import BATCH_SIZE
+from ethopose.predict.following import Following, Seen, nobody
+from ethopose.predict.options import BATCH_SIZE, Manner
 from ethopose.predict.profile import Profile
-from ethopose.predict.selection import Window
 from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
 from ethopose.store import Lists, State
 
@@ -60,13 +59,12 @@ class Predictor:
         *,
         threshold: float | None,
         limit: int | None,
-        window: Window | None = None,
-        detections: bool = False,
-        way: Way | None = None,
+        manner: Manner = Manner(),  # noqa: B008  # it cannot change
     ) -> None:
-        if way is not None:
-            way.check(model.spec)
-        self.model, self.compute, self.window, self.way = model, compute, window, way
+        if manner.way is not None:
+            manner.way.check(model.spec)
+        self.model, self.compute, self.window = model, compute, manner.window
+        self.way, self.known, self.first_batch = manner.way, manner.known, manner.first_batch
         stages = model.spec.stages
         self.limit = limit
         self._crops = BATCH_SIZE[str(compute.runtime)]  # that the second stage sees at a time
@@ -76,13 +74,20 @@ class Predictor:
         self._conditional = stages[-1].preparation.conditions is not None
         if self._conditional:  # of which confidence is known only in the light of the conditions
             stages = (*stages[:-1], stages[-1].model_copy(update={"peak_threshold": -np.inf}))
-        whose = model.digest
-        if detections:
+        whose, skipped = model.digest, 0
+        if self.known is not None:
+            stages, skipped = stages[-1:], len(stages) - 1  # what would be found is known
+        if manner.first_batch and (len(stages) == 1 or stages[1].preparation.conditions is not None):
+            raise UsageError(
+                f"a {model.spec.kind} model has no detector", fix="leave --detector-batch-size out"
+            )
+        if manner.detections:
             stages, whose = (*stages[:-1], with_all(stages[-1])), f"{whose}.all"
         self._stages = [
-            Runner(model, index, stage, compute, f"{whose}.{index}") for index, stage in enumerate(stages)
+            Runner(model, index, stage, compute, f"{whose}.{index}")
+            for index, stage in enumerate(stages, skipped)
         ]
-        self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=detections)
+        self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=manner.detections)
 
     @property
     def parallel(self) -> int:
@@ -95,7 +100,9 @@ class Predictor:
         """The animals in a block of at most `batch` frames; each by itself, or, of a block of one, as what
         follows them looks at it."""
         images = self._within(block.image)
-        if following is None:
+        if self.known is not None:
+            seen = self._told(images, self.known.of(block.frame, self.window), profile)
+        elif following is None:
             seen = self.look(images, batch, profile)
         elif block.status[0]:
             seen = nobody(len(self.model.spec.skeleton.keypoints))
@@ -125,16 +132,17 @@ class Predictor:
         """The animals in frames, each by itself."""
         first = self._stages[0]
         fitted, pictures = first.prepared(images, profile)
+        batch = self.first_batch or batch
         seen = in_frame(first.animals(pictures, batch, profile, limit=self.limit), first.stage, fitted)
         if len(self._stages) == 1:
             return seen
         around, second = seen.instances, self._stages[1]
         if self._conditional:
-            told, instances, boxes = self.conditioned(images, conditions_of(around), profile)
-            confidence = rescored(instances.confidence, told)
-            return Seen(replace(instances, confidence=confidence), boxes, seen.left_out)
-        if second.stage.preparation.color != first.stage.preparation.color:
-            fitted = fit(images, second.stage.preparation)
+            told = self._told(images, conditions_of(around), profile)
+            return replace(told, left_out=seen.left_out)
+        own, shared = second.stage.preparation, first.stage.preparation
+        if own.color != shared.color or shared.resized is not None:
+            fitted = fit(images, own)
         instances = self._read_crops(around, fitted, profile)
         return Seen(instances, around[instances.picture], seen.left_out)
 
@@ -170,12 +178,18 @@ class Predictor:
             xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
             return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
 
+    def _told(self, images: Images, told: Conditions, profile: Profile) -> Seen:
+        """The animals that conditions tell of, as sure as both are."""
+        told, instances, boxes = self.conditioned(images, told, profile)
+        sure = replace(instances, confidence=rescored(instances.confidence, told))
+        return Seen(sure, boxes, np.zeros(len(images), bool))
+
     def conditioned(
         self, images: Images, told: Conditions, profile: Profile
     ) -> tuple[Conditions, Instances, Instances]:
         """Those of the poses told that can be looked for in frames; the animal that is found for each, and
         how sure the network is of it; and the box that it was read in."""
-        second = self._stages[1]
+        second = self._stages[-1]
         how, size = second.stage.preparation.conditions, second.stage.preparation.crop
         assert how is not None
         assert size is not None
@@ -258,7 +272,7 @@ class Runner:
                 self._halve(halvings)
                 continue
             done += size
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
     def _run(self, pieces: Images, batch: int, profile: Profile) -> Arrays:
         compiled = self._for((batch, *pieces.shape[1:]))
@@ -286,6 +300,17 @@ class Runner:
                     self._compiled.pop(next(iter(self._compiled)))
                 self._compiled[kind] = compile_stage(self._source, shape, self._compute)
             return self._compiled[kind]
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """One after the other; some may have been decoded with room for more peaks."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return np.concatenate(parts)
+    most = np.max([part.shape[1:] for part in parts], axis=0)
+    room = [[(0, 0), *zip(np.zeros_like(most), most - part.shape[1:], strict=True)] for part in parts]
+    return np.concatenate(
+        [np.pad(part, wide, constant_values=-np.inf) for part, wide in zip(parts, room, strict=True)]
+    )
 
 
 def in_frame(seen: Seen, stage: Stage, fitted: Fitted) -> Seen:

@@ -189,6 +189,8 @@ def numbers(predictor: Predictor) -> dict[str, JsonValue]:
         "precision": predictor.compute.precision,
         "device": predictor.compute.device.split(":")[0],  # any GPU of a kind will do
         **({} if predictor.window is None else {"cropping": list(predictor.window)}),
+        **({} if predictor.first_batch is None else {"detector_batch_size": predictor.first_batch}),
+        **({} if predictor.known is None else {"conditions": predictor.known.digest}),
         **predictor.beside.settings,
         **({} if predictor.way is None else predictor.way.settings),
     }
@@ -201,6 +203,8 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
         UsageError: a frame is asked for that the video has not, or a part of frames.
     """
     _check_window(video, predictor)
+    if predictor.known is not None:
+        predictor.known.check(video)
     model, compute, settings = predictor.model, predictor.compute, numbers(predictor)
     sources = [each.path for each in (video.segments if isinstance(video, JoinedVideo) else (video,))]
     more = {"device": compute.device, "batch_size": batch}

@@ -57,15 +57,16 @@ def predict_all(
     paths = find_videos(videos)
     formats_named(options.format, ())
     compute = resolve(options.compute)
-    loaded = model if isinstance(model, Model) else load(model, trust_code=options.trust_code)
+    alone = options.conditions is not None  # what would find the animals is not needed
+    if alone and len(paths) > 1:
+        raise UsageError("conditions are of one video", fix="predict the videos one by one")
+    loaded = model if isinstance(model, Model) else load(model, alone=alone, trust_code=options.trust_code)
     predictor = Predictor(
         loaded,
         compute,
         threshold=options.peak_threshold,
         limit=options.max_instances,
-        window=options.window,
-        detections=options.detections,
-        way=options.way,
+        manner=options.manner(loaded),
     )
     several = paths != [Path(video) for video in videos] or len(paths) > 1
     places = _places(paths, loaded, options, several=several)
@@ -101,7 +102,7 @@ def _job(path: Path, place: Path, predictor: Predictor, options: Options) -> Job
     return Job(
         video=open_video(path),
         path=place,
-        batch=options.batch(predictor.compute.runtime),
+        batch=options.block(str(predictor.compute.runtime)),
         runs=options.runs,
         formats=formats_named(options.format, options.formats(model.spec)),
         overwrite=options.overwrite,

@@ -37,11 +37,9 @@ class Maker:
             compute,
             threshold=options.peak_threshold,
             limit=options.max_instances,
-            window=options.window,
-            detections=options.detections,
-            way=options.way,
+            manner=options.manner(loaded),
         )
-        self._batch = options.batch(compute.runtime)
+        self._batch = options.block(str(compute.runtime))
         self._tried = False
 
     def manifest(self, video: Video, options: Options) -> Manifest:

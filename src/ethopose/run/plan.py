@@ -28,6 +28,7 @@ DECIDING = (
     "cropping",
     "detections",
     "batch_size",
+    "detector_batch_size",
     "runtime",
     "precision",
     *WAYS,
@@ -214,6 +215,8 @@ class Recipes:
 
     def __call__(self, models: tuple[Path, ...], options: Options) -> int:
         """The number of a recipe. Raises ModelError for a model that cannot be read."""
+        if options.conditions is not None:
+            raise UsageError("conditions are of one video, and a run is of many", fix="use ethopose predict")
         key = models, repr(replace(options, out=None))
         if key not in self._known:
             if models not in self._models:

@@ -60,7 +60,9 @@ def paired(first: Model, second: Model) -> Model:
     def weights(stage: int) -> dict[str, Tensor]:
         return (first, second)[stage].weights(0)
 
-    return Model(spec, spec.digest(first.digest, second.digest), second.paths + first.paths, weights)
+    return Model(
+        spec, spec.digest(first.digest, second.digest), second.paths + first.paths, weights, second.window
+    )
 
 
 def named(folder: Path, config: Config) -> Path | None:

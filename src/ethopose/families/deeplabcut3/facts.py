@@ -52,6 +52,28 @@ def _project(train: Path) -> Config:
     return {}
 
 
+def cropping(train: Path) -> tuple[int, int, int, int] | None:
+    """The part of frames, x and y from and to in px, that a project is analysed in; None for all of them.
+
+    Raises:
+        ModelError: it wants a part, and says none.
+    """
+    project = _project(train)
+    if not given(project, "cropping", False):
+        return None
+    try:
+        left, right, top, bottom = (int(project[side]) for side in ("x1", "x2", "y1", "y2"))
+    except (KeyError, TypeError, ValueError):
+        left = right = top = bottom = 0
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ModelError(
+            f"cropping is on in the project's {PROJECT}, and x1, x2, y1, y2 are no part of a frame",
+            where=train,
+            fix=f"mend them, or set cropping: false in the {PROJECT}",
+        )
+    return left, right, top, bottom
+
+
 def _fraction(project: Config, percent: int) -> float:
     fractions = [float(each) for each in project.get("TrainingFraction") or ()]
     return next((each for each in fractions if int(100 * each) == percent), percent / 100)

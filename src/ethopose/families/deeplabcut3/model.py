@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
 from ethopose.families.deeplabcut3 import conditions, detectors, networks
-from ethopose.families.deeplabcut3.facts import facts
+from ethopose.families.deeplabcut3.facts import cropping, facts
 from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import CONFIG, DETECTOR, Place, find, last_detector, shuffle_of, uid
 from ethopose.families.deeplabcut3.project import choose, is_project
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EVERYTHING = -1.0  # a threshold that no confidence is below: DeepLabCut tells a place for every keypoint
-TRANSFORMS = ("normalize_images", "auto_padding", "top_down_crop", "collate")  # of pictures, that are known
+# of pictures, that are known
+TRANSFORMS = ("normalize_images", "auto_padding", "top_down_crop", "collate", "resize", "longest_max_size")
 SIDES = ("pad_height_divisor", "pad_width_divisor", "position")  # the position is drawn; see the conventions
 PADDED = (("border_mode", "reflect_101"), ("border_mode", 4))
 HEADS = ("bodypart", "unique_bodypart", "identity")
@@ -155,7 +156,9 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
             return stored.detector_weights(snapshots[stage])
         return stored.stage_weights(place.snapshot, part, names)
 
-    return Model(spec, digest, (place.snapshot if place.exported else place.folder,), weights)
+    return Model(
+        spec, digest, (place.snapshot if place.exported else place.folder,), weights, cropping(place.folder)
+    )
 
 
 def _check_numbers(skeleton: Skeleton, heads: Mapping[str, Part]) -> None:
@@ -172,7 +175,7 @@ def _check_numbers(skeleton: Skeleton, heads: Mapping[str, Part]) -> None:
 
 
 def _preparation_of(method: str, config: Config) -> Preparation:
-    plain = _preparation(config["data"], boxed=method == "td")
+    plain = _preparation(config["data"], boxed=method == "td", crops=method != "bu")
     return conditions.prepared(plain, config) if method == "ctd" else plain
 
 
@@ -213,7 +216,16 @@ def _skeleton(metadata: Config) -> Skeleton:
     )
 
 
-def _preparation(data: Config, *, boxed: bool = False) -> Preparation:
+def _resized(told: Config) -> Config | None:
+    """To which size pictures are brought first."""
+    size, longest = given(told, "resize", {}), given(told, "longest_max_size", None)
+    if not size and longest is None:
+        return None
+    sides = (size["height"], size["width"]) if size else None
+    return {"size": sides, "keep": bool(given(size, "keep_ratio", True)), "longest": longest}
+
+
+def _preparation(data: Config, *, boxed: bool = False, crops: bool = False) -> Preparation:
     told: Config = given(data, "inference", {})
     if given(data, "colormode", "RGB") != "RGB":
         raise ModelError(f"data.colormode {data['colormode']} is not supported")
@@ -228,7 +240,9 @@ def _preparation(data: Config, *, boxed: bool = False) -> Preparation:
     sides = {padding.get(f"pad_{side}_divisor") or 1 for side in ("height", "width")}
     if len(sides) > 1:
         raise ModelError("pictures are padded to different multiples in height and width")
-    shared = {"color": "rgb", "pad_to": sides.pop(), "pad_with": "mirror"}
+    shared = {"color": "rgb", "pad_to": sides.pop(), "pad_with": "mirror", "resized": _resized(told)}
+    if crops and shared["resized"]:
+        raise ModelError("data.inference.resize and longest_max_size of crops are not supported")
     if not boxed:
         return Preparation.model_validate(shared)
     crop: Config = given(told, "top_down_crop", {})
