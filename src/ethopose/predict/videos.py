@@ -57,7 +57,7 @@ def predict_all(
     paths = find_videos(videos)
     formats_named(options.format, ())
     compute = resolve(options.compute)
-    loaded = model if isinstance(model, Model) else load(model, trust_code=options.trust_code)
+    loaded = _loaded(model, options)
     predictor = Predictor(
         loaded,
         compute,
@@ -79,6 +79,17 @@ def predict_all(
                 raise
             report.failures[path] = error
     return report
+
+
+def _loaded(model: ModelLike, options: Options) -> Model:
+    if not isinstance(model, Model):
+        return load(model, crops_only=options.crops_only, trust_code=options.trust_code)
+    if not options.crops_only:
+        return model
+    if model.alone is None:
+        what = f"--top-down-dynamic is for top-down models of DeepLabCut, and this one is {model.spec.kind}"
+        raise UsageError(what, fix="leave it out")
+    return model.alone()
 
 
 def _places(paths: Sequence[Path], model: Model, options: Options, *, several: bool) -> dict[Path, Path]:
