@@ -175,7 +175,7 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
         return stored.stage_weights(place.snapshot, part, names)
 
     alone = partial(_read, place.snapshot, detected=False) if paired else None
-    return Model(spec, digest, (place.snapshot if place.exported else place.folder,), weights, alone)
+    return Model(spec, digest, (place.snapshot if place.exported else place.folder,), weights, alone=alone)
 
 
 def _check_numbers(skeleton: Skeleton, heads: Mapping[str, Part]) -> None:
