@@ -8,7 +8,8 @@ Runs in an environment of the peer, which needs nothing of ethopose:
 DATA is the folder of shared recordings. Writes tests/predict/golden/dlc3_tracks.npz, the tracks that its own
 runner makes of animals on paper (tests/predict/followed_world.py), and
 tests/families/golden/dlc3_conditional_tracks.npz, those of real networks in the first frames of the recorded
-video: the project's own, and a conditional one of drawn weights. A minute.
+video: the project's own, and a conditional one of drawn weights; and golden/dlc3_patches.npz there, what a
+top-down network without detector finds. A minute.
 """
 
 from __future__ import annotations
@@ -27,14 +28,22 @@ from deeplabcut.pose_estimation_pytorch.config import PoseConfig
 from deeplabcut.pose_estimation_pytorch.config.ctd_conditions import ConditionsModelConfig
 from deeplabcut.pose_estimation_pytorch.data import postprocessor, preprocessor
 from deeplabcut.pose_estimation_pytorch.runners.ctd import CTDTrackingConfig
+from deeplabcut.pose_estimation_pytorch.runners.dynamic_cropping import TopDownDynamicCropper
 from deeplabcut.pose_estimation_pytorch.runners.inference import CTDInferenceRunner
 
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "families"), str(TESTS / "predict"), str(Path(__file__).parent)]
 import dlc3_pairs as pairs  # noqa: E402  they stand beside the tests
 import followed_world as world  # noqa: E402
+from dlc3_nets import make_net  # noqa: E402
 
 from record_dlc3_conditional import frames  # noqa: E402
+
+TOP_DOWN = "rtmpose_m"
+PATCHED: dict[str, tuple[int, dict[str, Any]]] = {  # frames and settings
+    "found": (12, {"threshold": 0.3}),
+    "lost": (3, {"min_hq_keypoints": 6, "patch_counts": (2, 2), "patch_overlap": 20}),
+}
 
 
 class OnPaper(CTDInferenceRunner):
@@ -83,6 +92,51 @@ def main(data: Path) -> None:
         told[case], told[f"{case}/confidence"] = who(found), found[..., 0, 2].astype(np.float32)
     np.savez_compressed(TESTS / "predict/golden/dlc3_tracks.npz", **told)
     np.savez_compressed(TESTS / "families/golden/dlc3_conditional_tracks.npz", poses=networks(data))
+    boxes = json.dumps(list(boxes_of(30)))
+    np.savez_compressed(TESTS / "families/golden/dlc3_patches.npz", boxes=np.array(boxes), **patched(data))
+
+
+def boxes_of(number: int) -> Iterator[dict[str, Any]]:
+    """The patches and boxes that the peer's cropper makes in frames of any size, of animals anywhere."""
+    chance = np.random.default_rng(0)
+    for _ in range(number):
+        width, height = chance.integers(80, 900, 2).tolist()
+        crop = tuple(chance.integers(3, 9, 2).tolist())
+        settings = {
+            "patch_counts": chance.integers(1, 5, 2).tolist(),
+            "patch_overlap": int(chance.integers(0, 60)),
+            "min_bbox_size": chance.integers(20, 200, 2).tolist(),
+            "margin": int(chance.integers(0, 40)),
+            "min_hq_keypoints": int(chance.integers(1, 3)),
+            "bbox_from_hq": bool(chance.integers(0, 2)),
+        }
+        cropper = TopDownDynamicCropper(crop, **settings)
+        cropper._shape = width, height
+        patches = cropper.generate_patches()
+        cropper._crop = patches[0]
+        pose = np.concatenate([chance.uniform(0, crop, (3, 2)), chance.uniform(0, 1, (3, 1))], 1)
+        cropper.update(torch.tensor(pose[None, None], dtype=torch.float32))
+        told = {"size": [width, height], "crop": crop, "settings": settings, "pose": pose.tolist()}
+        yield {**told, "patches": patches, "box": cropper._crop}
+
+
+def patched(data: Path) -> dict[str, np.ndarray]:
+    """Poses (frame, keypoint, 3) of a recorded top-down network in the first frames of the video."""
+    told = {}
+    for case, (number, settings) in PATCHED.items():
+        with TemporaryDirectory() as temporary:
+            folder = make_net(data, TOP_DOWN, Path(temporary)).folder
+            runner = get_pose_inference_runner(
+                PoseConfig.from_yaml(folder / "pytorch_config.yaml"),
+                folder / "snapshot-001.pt",
+                device="cpu",
+                max_individuals=1,
+                dynamic=TopDownDynamicCropper((256, 256), **settings),
+            )
+            video = next((data / "dlc3" / pairs.PROJECT).glob("videos/*.mp4"))
+            found = runner.inference(frames(video)[:number])
+            told[case] = np.stack([frame["bodyparts"][0] for frame in found]).astype(np.float32)
+    return told
 
 
 def who(found: np.ndarray) -> np.ndarray:

@@ -72,6 +72,22 @@ def test_conditions_may_be_named_in_any_of_the_peer_s_ways_in_a_project_that_was
     assert load(project / CONDITIONAL).spec.stages[0] == load(project / CONDITIONS).spec.stages[0]
 
 
+def test_in_a_project_its_own_words_choose_the_model_of_the_conditions(project):
+    words = {"Task": "mice", "iteration": 0, "TrainingFraction": [0.95, 0.5], "bodyparts": ["nose", "tail"]}
+    (project / "config.yaml").write_text(yaml.safe_dump(words))
+    other = project / "mine" / CONDITIONS.replace("trainset95", "trainset50")
+    dlc_folders.write(other)
+    (other / "snapshot-007.pt").rename(other / "snapshot-009.pt")
+    told = {"shuffle": 1, "trainset_index": 1, "modelprefix": "mine"}
+    (project / CONDITIONAL / "pytorch_config.yaml").write_text(yaml.safe_dump(conditional_config(**told)))
+    assert load(project / CONDITIONAL).spec.provenance["conditions"].endswith("snapshot_9")
+    for wrong in ({"trainset_index": 2}, {"modelprefix": "yours"}, {"snapshot_index": 3}):
+        config = yaml.safe_dump(conditional_config(**{**told, **wrong}))
+        (project / CONDITIONAL / "pytorch_config.yaml").write_text(config)
+        with pytest.raises(ModelError, match="conditions come from is missing: shuffle 1: no "):
+            load(project / CONDITIONAL)
+
+
 @pytest.mark.parametrize(
     ("named", "why"),
     [

@@ -10,8 +10,10 @@ from commands import parts
 from ethopose.core import FormatError
 from ethopose.models.grouping import places
 from ethopose.models.spec import Part
+from ethopose.models.windows import reach
 from ethopose.predict import Options, predict_all, video
-from ethopose.predict.by_window import _reach
+from ethopose.predict.by_window import _grown
+from ethopose.predict.following import Seen
 from ethopose.store import state_before
 
 PART = 20
@@ -113,7 +115,8 @@ def test_what_was_known_is_missed_where_a_part_is_gone(clip, follow, tmp_path):
     ],
 )
 def test_a_window_reaches_a_margin_beyond_the_outermost_keypoints(at, margin, multiple, wanted):
-    assert _reach(np.array(at, np.float32), margin, 100, multiple) == wanted
+    low, high = reach(np.array(at, np.float32), margin, 100)
+    assert (low, high) == wanted or _grown(low, high, 100, multiple) == wanted
 
 
 def test_the_corner_counts_where_one_more_animal_might_be():
@@ -121,3 +124,19 @@ def test_the_corner_counts_where_one_more_animal_might_be():
     assert places(Part(name="one_each")) == 1
     assert places(Part(**assembly)) == places(Part(name="together", options={"animals": assembly})) == 3
     assert places(Part(name="boxes", options={"animals": None})) == 1
+
+
+def test_what_is_below_the_threshold_is_judged_by_its_final_confidence():
+    context, rows = Context(0, None, np.zeros(2, np.int64)), np.arange(2)
+    confidence = np.array([[0.9, 0.4], [0.3, 0.1]])
+    found = make_instances(context, rows, np.ones((2, 2, 2)), confidence, confidence.sum(1))
+    seen = Seen(found, around=found, track=np.array([4, 7], np.int32))
+    assert len(seen.above(-1).instances.frame) == 2
+    sure = seen.above(0.35)
+    assert sure.track.tolist() == [4]
+    assert len(sure.around.frame) == 1
+    np.testing.assert_allclose(sure.instances.confidence, [[0.9, 0.4]])
+    half = seen.above(0.5).instances
+    assert np.isnan(half.xy[0, 1]).all()
+    np.testing.assert_allclose(half.confidence, [[0.9, 0.0]])
+    np.testing.assert_allclose(half.score, [0.9])

@@ -122,6 +122,14 @@ def test_dynamic_looks_around_where_the_animal_was(predict):
     assert "whole frames" in said.err
 
 
+def test_top_down_dynamic_is_for_models_that_read_boxes(predict, tmp_path):
+    """What it does is told in tests/families/test_dlc3_patches.py."""
+    said, _ = predict("--top-down-dynamic", "default", "--batch-size", 1, name="none")
+    assert said.code == 2
+    assert "crops alone" in said.err
+    assert not (tmp_path / "none").exists()
+
+
 def test_track_conditions_is_for_models_that_are_told_poses(predict, tmp_path):
     """What it does is told in test_tracks_by_conditions.py, and in tests/families."""
     said, _ = predict("--track-conditions", "default", "--batch-size", 1, model="top-down", name="none")
@@ -278,6 +286,9 @@ def test_every_option_has_a_test_of_its_effect():
         ("--dynamic", "0.5,10,1"),
         ("--dynamic", "1.5,10"),
         ("--dynamic", "range=3"),
+        ("--top-down-dynamic", "patch_counts=3"),
+        ("--top-down-dynamic", "patch_counts=0x2"),
+        ("--top-down-dynamic", "bbox_from_hq=1"),
         ("--track-conditions", "bu_max_frequency=0"),
         ("--track-conditions", "bu_max_frequency=none"),
         ("--format", "docx"),

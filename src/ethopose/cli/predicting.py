@@ -46,6 +46,10 @@ Dynamic = Annotated[
     str | None,
     Option(help="Look around where the animals were in the frame before: threshold, margin in px: 0.5,10."),
 ]
+TopDownDynamic = Annotated[
+    str | None,
+    Option(help="A top-down model without detector, one animal: default, or settings: patch_counts=4x3."),
+]
 TrackConditions = Annotated[
     str | None,
     Option(help="Follow animals by a conditional model: default, or settings such as bu_max_frequency=50."),

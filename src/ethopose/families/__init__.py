@@ -14,20 +14,28 @@ from ethopose.models.plugins import load_plugin
 FAMILIES = (
     Family("ethopose", native.recognises, native.read),
     Family("SLEAP-NN", sleap_nn.recognises, sleap_nn.read),
-    Family("DeepLabCut 3", deeplabcut3.recognises, deeplabcut3.read, deeplabcut3.choose),
+    Family(
+        "DeepLabCut 3", deeplabcut3.recognises, deeplabcut3.read, deeplabcut3.choose, deeplabcut3.read_alone
+    ),
 )
 
 __all__ = ["FAMILIES", "Family", "Model", "choose", "family_of", "load"]
 
 
 def load(
-    model: str | Path | Sequence[str | Path], *, alone: bool = False, trust_code: bool = False, **choice: Any
+    model: str | Path | Sequence[str | Path],
+    *,
+    alone: bool = False,
+    crops_only: bool = False,
+    trust_code: bool = False,
+    **choice: Any,
 ) -> Model:
     """The model at a path, or at the two of a top-down pair in any order.
 
     A file of a model folder (a checkpoint, a configuration) stands for its folder, or where several networks
     lie there, for the one whose weights it holds. `alone` is for looking at: a model that reads crops without
-    the one that finds them, and code that lies in a folder left alone. `trust_code` runs that code. `choice`
+    the one that finds them, and code that lies in a folder left alone. `crops_only` is for those who look for
+    the animals themselves: a top-down model without what finds them. `trust_code` runs that code. `choice`
     is for `choose`.
 
     Raises:
@@ -42,7 +50,12 @@ def load(
     families = {family_of(path).name: family_of(path) for path in paths}
     if len(families) > 1:
         raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(paths))
-    found = next(iter(families.values())).read(paths)
+    family = next(iter(families.values()))
+    if crops_only:
+        if family.read_alone is None:
+            raise UsageError(f"models of {family.name} have no part that reads crops alone", where=paths[0])
+        return family.read_alone(paths)
+    found = family.read(paths)
     if alone:
         return found
     preparation = found.spec.stages[0].preparation

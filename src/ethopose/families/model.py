@@ -21,9 +21,8 @@ class Model:
     digest: str  # sha256 of spec and weights
     paths: tuple[Path, ...]
     weights: Callable[[int], dict[str, Tensor]]  # of a stage, by the names of `models.build`
-    window: tuple[int, int, int, int] | None = (
-        None  # from x, to x, from y, to y: all that its project looks at
-    )
+    window: tuple[int, int, int, int] | None = None  # x from and to, y from and to: what its project looks at
+    alone: Callable[[], Model] | None = None  # of a pair in one folder that which reads crops
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +33,4 @@ class Family:
     recognises: Callable[[Path], bool]
     read: Callable[[Sequence[Path]], Model]  # one path, or the two of a top-down pair
     choose: Callable[..., list[Path]] | None = None  # among a project's models, by what else is told
+    read_alone: Callable[[Sequence[Path]], Model] | None = None  # the same without what finds the animals

@@ -151,10 +151,26 @@ def resize(images: Images, height: int, width: int, scale: float | None = None) 
     return images
 
 
+def resize_floats(
+    image: Float32[np.ndarray, "height width channel"], height: int, width: int
+) -> Float32[np.ndarray, "new_height new_width channel"]:
+    """The same of a picture that is not rounded, as torchvision does it on floats."""
+    across = _blended(image, *_weights(image.shape[1], width, image.shape[1] / width))
+    down = _weights(image.shape[0], height, image.shape[0] / height)
+    return np.ascontiguousarray(_blended(across.transpose(1, 0, 2), *down).transpose(1, 0, 2))
+
+
 @lru_cache(maxsize=64)
 def _taps(size: int, new_size: int, step: float) -> tuple[np.ndarray, np.ndarray, int]:
     """For each new cell, `step` old ones wide, the first cell it reads and its integer weights; and their
     binary digits."""
+    first, weights = _weights(size, new_size, step)
+    digits = next(d for d in range(22) if d == 21 or int(0.5 + weights.max() * 2 ** (d + 1)) >= 2**15)
+    return first, (weights * 2**digits + 0.5).astype(np.int32), digits
+
+
+def _weights(size: int, new_size: int, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same in floats: the first cell that each reads, and the weights of that and of those after it."""
     support = max(step, 1.0)
     centre = step * (np.arange(new_size) + 0.5)
     first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
@@ -163,8 +179,21 @@ def _taps(size: int, new_size: int, step: float) -> tuple[np.ndarray, np.ndarray
     distance = np.abs(cell - centre[:, None] + 0.5) / support
     weights = np.where(cell < last[:, None], np.maximum(1 - distance, 0), 0)
     weights /= weights.sum(1, keepdims=True)
-    digits = next(d for d in range(22) if d == 21 or int(0.5 + weights.max() * 2 ** (d + 1)) >= 2**15)
-    return first, (weights * 2**digits + 0.5).astype(np.int32), digits
+    return first, weights
+
+
+@njit(cache=True, nogil=True)
+def _blended(image: np.ndarray, first: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Columns of a picture of floats."""
+    height, _, channels = image.shape
+    out = np.zeros((height, len(first), channels), np.float32)
+    for y in range(height):
+        for x in range(len(first)):
+            for tap in range(weights.shape[1]):
+                if weights[x, tap]:
+                    for c in range(channels):
+                        out[y, x, c] += np.float32(weights[x, tap]) * image[y, first[x] + tap, c]
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,7 @@ from ethopose.core import UsageError
 from ethopose.models.grouping import Instances, places
 from ethopose.models.preparation import Images
 from ethopose.models.spec import ModelSpec
+from ethopose.models.windows import reach
 from ethopose.predict.following import Seen
 from ethopose.predict.predictor import in_frame
 from ethopose.predict.profile import Profile
@@ -100,11 +101,11 @@ class Moving:
             return
         multiple = self._runner.stage.preparation.pad_to
         sides = [
-            _reach(self._at(xy[..., axis], window[2 * axis]), self._way.margin, size[axis], multiple)
-            for axis in (0, 1)
+            reach(self._at(xy[..., axis], window[2 * axis]), self._way.margin, size[axis]) for axis in (0, 1)
         ]
         if all(high > low for low, high in sides):
-            self.state = {"window": np.array(sides, float).ravel(), "size": np.array(size, float)}
+            grown = [_grown(*side, size[axis], multiple) for axis, side in enumerate(sides)]
+            self.state = {"window": np.array(grown, float).ravel(), "size": np.array(size, float)}
 
     def _at(self, along: np.ndarray, corner: int) -> Float32[np.ndarray, "place"]:
         """Where animals are on an axis. Where one more might be, the window's corner counts."""
@@ -112,11 +113,7 @@ class Moving:
         return np.append(known, np.float32(corner - 1)) if len(along) < self._places else known
 
 
-def _reach(at: Float32[np.ndarray, "place"], margin: int, size: int, multiple: int) -> tuple[int, int]:
-    """From and to on an axis of `size` px: around these places, grown to a multiple."""
-    low, high = float(at.min()), float(at.max())
-    first, last = (min(max(side, 0), size) for side in (math.floor(low - margin), math.ceil(high + margin)))
-    if last == first:
-        return first, last
+def _grown(first: int, last: int, size: int, multiple: int) -> tuple[int, int]:
+    """From and to on an axis of `size` px, apart by a multiple."""
     last = min(first + math.ceil((last - first) / multiple) * multiple, size)
     return last - math.ceil((last - first) / multiple) * multiple, last

@@ -82,6 +82,9 @@ class Options:
     """Keep every peak, and how well each line between two agrees, of models that make animals of them."""
     dynamic: Told | None = None
     """Look only around where the animals were in the frame before: threshold and margin, such as `0.5,10`."""
+    top_down_dynamic: Told | None = None
+    """One animal by a top-down model without its detector, looked for around where it was: `default`, or
+    settings such as `threshold=0.5,patch_counts=4x3`."""
     track_conditions: Told | None = None
     """Follow animals by a conditional model: each is looked for where it was in the frame before. `default`,
     or settings such as `bu_max_frequency=50`."""
@@ -117,6 +120,11 @@ class Options:
         if self.way is not None and self.batch_size not in (None, 1):
             what = f"batch_size is {self.batch_size}, and frames that hang on the ones before go one by one"
             raise UsageError(what, fix="leave it out")
+
+    @property
+    def crops_only(self) -> bool:
+        """Whether of a model only the part is wanted that reads crops."""
+        return self.top_down_dynamic is not None
 
     def formats(self, spec: ModelSpec) -> tuple[str, ...]:
         """What the model's own tool would write."""

@@ -71,8 +71,10 @@ class Predictor:
         self.threshold = stages[-1].peak_threshold if threshold is None else threshold
         if threshold is not None:
             stages = tuple(stage.model_copy(update={"peak_threshold": threshold}) for stage in stages)
-        self._conditional = stages[-1].preparation.conditions is not None
-        if self._conditional:  # of which confidence is known only in the light of the conditions
+        last = stages[-1].preparation
+        self._conditional = last.conditions is not None
+        self._judged_last = self._conditional or (last.boxed is not None and len(stages) == 1)
+        if self._judged_last:  # in the light of conditions, or among patches
             stages = (*stages[:-1], stages[-1].model_copy(update={"peak_threshold": -np.inf}))
         whose, skipped = model.digest, 0
         if self.known is not None:
@@ -108,7 +110,7 @@ class Predictor:
             seen = nobody(len(self.model.spec.skeleton.keypoints))
         else:
             seen = following(images, profile)
-        if self._conditional:
+        if self._judged_last:
             seen = seen.above(self.threshold)
         seen = self._whole(seen)
         there = block.status[seen.instances.frame] == 0  # a frame that cannot be read is all zeros
@@ -275,7 +277,7 @@ class Runner:
         return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
     def _run(self, pieces: Images, batch: int, profile: Profile) -> Arrays:
-        compiled = self._for((batch, *pieces.shape[1:]))
+        compiled = self._for((batch, *pieces.shape[1:]), floats=pieces.dtype == np.float32)
         with profile.during("network"):
             maps = compiled.network(_filled(pieces, batch))
         with profile.during("decoding"):
@@ -292,13 +294,17 @@ class Runner:
                 self._compiled.clear()
                 log.warning("out of memory: going on with half as many frames at a time")
 
-    def _for(self, shape: Shape) -> CompiledStage:
-        kind = shape if self._compute.runtime == "openvino" else ANY_SHAPE
+    def _for(self, shape: Shape, *, floats: bool) -> CompiledStage:
+        kind = (
+            shape if self._compute.runtime == "openvino" else ANY_SHAPE
+        )  # a model sees floats, or it does not
         with self._lock:
             if kind not in self._compiled:
                 if len(self._compiled) == SHAPES_KEPT:
                     self._compiled.pop(next(iter(self._compiled)))
-                self._compiled[kind] = compile_stage(self._source, shape, self._compute)
+                self._compiled[kind] = compile_stage(
+                    replace(self._source, floats=floats), shape, self._compute
+                )
             return self._compiled[kind]
 
 
@@ -329,6 +335,6 @@ def _overflown(found: Arrays, threshold: float, pictures: int) -> np.ndarray:
 def _filled(pictures: Images, size: int) -> Images:
     if len(pictures) == size:
         return pictures
-    filled = np.zeros((size, *pictures.shape[1:]), np.uint8)
+    filled = np.zeros((size, *pictures.shape[1:]), pictures.dtype)
     filled[: len(pictures)] = pictures
     return filled

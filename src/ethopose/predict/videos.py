@@ -57,10 +57,9 @@ def predict_all(
     paths = find_videos(videos)
     formats_named(options.format, ())
     compute = resolve(options.compute)
-    alone = options.conditions is not None  # what would find the animals is not needed
-    if alone and len(paths) > 1:
+    if options.conditions is not None and len(paths) > 1:
         raise UsageError("conditions are of one video", fix="predict the videos one by one")
-    loaded = model if isinstance(model, Model) else load(model, alone=alone, trust_code=options.trust_code)
+    loaded = _loaded(model, options)
     predictor = Predictor(
         loaded,
         compute,
@@ -81,6 +80,18 @@ def predict_all(
                 raise
             report.failures[path] = error
     return report
+
+
+def _loaded(model: ModelLike, options: Options) -> Model:
+    if not isinstance(model, Model):
+        alone = options.conditions is not None  # what would find the animals is not needed
+        return load(model, alone=alone, crops_only=options.crops_only, trust_code=options.trust_code)
+    if not options.crops_only:
+        return model
+    if model.alone is None:
+        what = f"--top-down-dynamic is for top-down models of DeepLabCut, and this one is {model.spec.kind}"
+        raise UsageError(what, fix="leave it out")
+    return model.alone()
 
 
 def _places(paths: Sequence[Path], model: Model, options: Options, *, several: bool) -> dict[Path, Path]:

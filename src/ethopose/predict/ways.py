@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Told = str | Mapping[str, Any] | Sequence[float]  # `0.5,10`, `margin=10`, `default`, or the same as values
 
 CONSTANTS = {"true": True, "false": False, "none": None}
-WAYS = ("dynamic", "track_conditions")
+WAYS = ("dynamic", "top_down_dynamic", "track_conditions")
 
 
 def parse_way(option: str, told: Told) -> Way:
@@ -39,9 +39,10 @@ def parse_way(option: str, told: Told) -> Way:
 
 def _kind(option: str) -> Any:
     from ethopose.predict.by_conditions import ByConditions
+    from ethopose.predict.by_patches import ByPatches
     from ethopose.predict.by_window import ByWindow
 
-    return {"dynamic": ByWindow, "track_conditions": ByConditions}[option]
+    return {"dynamic": ByWindow, "top_down_dynamic": ByPatches, "track_conditions": ByConditions}[option]
 
 
 def _items(told: Told) -> Sequence[tuple[str, Any]]:

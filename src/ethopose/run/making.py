@@ -28,7 +28,7 @@ class Maker:
     def __init__(self, recipe: Recipe) -> None:
         options, self._paths = recipe.options, recipe.model
         compute = resolve(options.compute)
-        loaded = load(recipe.model, trust_code=options.trust_code)
+        loaded = load(recipe.model, crops_only=options.crops_only, trust_code=options.trust_code)
         if loaded.digest != recipe.digest:
             where = ", ".join(map(str, recipe.model))
             raise ModelError("it has changed since the run began", where=where, fix="start the run again")

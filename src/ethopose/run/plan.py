@@ -211,17 +211,18 @@ class Recipes:
 
     def __init__(self) -> None:
         self._known: dict[tuple[tuple[Path, ...], str], Recipe] = {}
-        self._models: dict[tuple[Path, ...], Model] = {}
+        self._models: dict[tuple[tuple[Path, ...], bool], Model] = {}
 
     def __call__(self, models: tuple[Path, ...], options: Options) -> int:
         """The number of a recipe. Raises ModelError for a model that cannot be read."""
         if options.conditions is not None:
             raise UsageError("conditions are of one video, and a run is of many", fix="use ethopose predict")
-        key = models, repr(replace(options, out=None))
+        key, whose = (models, repr(replace(options, out=None))), (models, options.crops_only)
         if key not in self._known:
-            if models not in self._models:
-                self._models[models] = load(models, trust_code=options.trust_code)
-            model = self._models[models]
+            if whose not in self._models:
+                how = {"crops_only": options.crops_only, "trust_code": options.trust_code}
+                self._models[whose] = load(models, **how)
+            model = self._models[whose]
             spec, keypoints = model.spec, len(model.spec.skeleton.keypoints)
             recipe = Recipe(models, options, spec.name, model.digest, keypoints, options.formats(spec))
             self._known[key] = recipe

@@ -124,7 +124,8 @@ def _core() -> Any:
 
 def _key(source: StageSource, shape: Shape, what: str) -> str:
     version = openvino().__version__
-    text = "\n".join((source.digest, what, str(shape), version, code_digest()))
+    digest = f"{source.digest}.floats" if source.floats else source.digest
+    text = "\n".join((digest, what, str(shape), version, code_digest()))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -135,7 +136,7 @@ def _convert(source: StageSource, shape: Shape, what: str, folder: Path) -> None
     from ethopose.models.build import DecodeGraph, build, build_trained, build_wide
 
     log.info("converting the %s for OpenVINO; it is kept for the next time", what)
-    pictures = torch.zeros(shape, dtype=torch.uint8)
+    pictures = torch.zeros(shape, dtype=torch.float32 if source.floats else torch.uint8)
     if what == "network":
         graph = build_trained(source.stage, source.weights())
         _save(graph, (pictures,), graph.names, folder / GRAPH)

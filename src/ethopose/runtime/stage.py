@@ -25,13 +25,14 @@ class StageSource:
     stage: Stage
     weights: Callable[[], dict[str, Tensor]]
     digest: str
+    floats: bool = False  # whether pictures are float32, from 0 to 255, instead of uint8
 
 
 class CompiledStage(Protocol):
     """The two graphs of a stage, ready for batches of one shape. Safe to call from several threads."""
 
     def network(self, pictures: np.ndarray) -> Maps:
-        """Graph 1: prepared uint8 pictures of the shape compiled for, to raw maps."""
+        """Graph 1: prepared pictures of the shape compiled for, to raw maps."""
         ...
 
     def decode(self, maps: Maps, *, wide: bool = False) -> Arrays:

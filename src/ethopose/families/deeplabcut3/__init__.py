@@ -4,7 +4,7 @@ DeepLabCut's words (bodypart, locref, scorer, shuffle, snapshot) end here. What 
 numbers are made is told in `docs/conventions.md`.
 """
 
-from ethopose.families.deeplabcut3.model import read, recognises
+from ethopose.families.deeplabcut3.model import read, read_alone, recognises
 from ethopose.families.deeplabcut3.project import choose
 
-__all__ = ["choose", "read", "recognises"]
+__all__ = ["choose", "read", "read_alone", "recognises"]

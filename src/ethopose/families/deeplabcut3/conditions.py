@@ -9,6 +9,7 @@ from ethopose.core import ModelError, UsageError
 from ethopose.families.deeplabcut3.facts import ONE
 from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import CONFIG, SHUFFLE, SNAPSHOT, snapshots
+from ethopose.families.deeplabcut3.project import choose, is_project
 from ethopose.families.model import Model
 from ethopose.models.spec import Conditioning, Preparation
 
@@ -91,7 +92,31 @@ def _stored(folder: Path, stored: str) -> Path:
 
 
 def _sibling(folder: Path, told: Config) -> Path:
-    """A snapshot of another shuffle of the same project and training set; the best or last unless told."""
+    """A snapshot of another shuffle of the project, of its first training set and the best or last unless
+    told; where the folder lies in no project any more, of the same training set."""
+    project = _project(folder, given(told, "config", None))
+    if project is None:
+        return _neighbour(folder, told)
+    named = told.get("snapshot") or given(told, "snapshot_index", -1)
+    try:
+        return choose(
+            project,
+            shuffle=int(told["shuffle"]),
+            trainingset_index=int(given(told, "trainset_index", 0)),
+            modelprefix=str(given(told, "modelprefix", "")),
+            snapshot=named,
+        )[0]
+    except UsageError as error:
+        raise _missing(folder, f"shuffle {told['shuffle']}: {error.what}") from error
+
+
+def _project(folder: Path, stored: object) -> Path | None:
+    """The project that conditions come from: the one that is named, or else that the folder lies in."""
+    places = [] if stored is None else [Path(str(stored)).parent]
+    return next(filter(is_project, (*places, *folder.absolute().parents)), None)
+
+
+def _neighbour(folder: Path, told: Config) -> Path:
     match = SHUFFLE.fullmatch(folder.parent.name)
     wanted = f"-trainset{match['percent']}shuffle{told['shuffle']}" if match else "no project's folder"
     train = next(iter(sorted(folder.parent.parent.glob(f"*{wanted}/train"))), None)

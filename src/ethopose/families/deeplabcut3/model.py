@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,19 @@ def read(paths: Sequence[Path]) -> Model:
     return models[0]
 
 
+def read_alone(paths: Sequence[Path]) -> Model:
+    """A top-down model without its detector, which need not be there.
+
+    Raises:
+        UsageError: it is none.
+    """
+    paths = [each for path in paths for each in (choose(path) if is_project(path) else [path])]
+    paths = [path for path in paths if not DETECTOR.fullmatch(path.name)]
+    if len(paths) != 1:
+        raise UsageError("one model of crops is wanted", where=", ".join(map(str, paths)))
+    return _read(paths[0], detected=False)
+
+
 def _with_detector(paths: Sequence[Path], *found: Path) -> Model:
     """A snapshot and the one of the detector that it is to be run with."""
     rest = [path for path in paths if path not in found]
@@ -73,12 +87,12 @@ def _with_detector(paths: Sequence[Path], *found: Path) -> Model:
     return _read(rest[0], found[0])
 
 
-def _read(path: Path, detector: Path | None = None) -> Model:
+def _read(path: Path, detector: Path | None = None, *, detected: bool = True) -> Model:
     place = find(path)
     assert place is not None
     config = _configuration(place)
     try:
-        return _model(place, config, detector)
+        return _model(place, config, detector, detected=detected)
     except ModelError as error:
         raise ModelError(error.what, where=error.where or place.config, fix=error.fix) from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, DataError) as error:
@@ -104,7 +118,7 @@ def _configuration(place: Place) -> Config:
     return config
 
 
-def _model(place: Place, config: Config, detector: Path | None) -> Model:
+def _model(place: Place, config: Config, detector: Path | None, *, detected: bool) -> Model:
     method = str(given(config, "method", "bu")).lower()
     heads: Config = config["model"]["heads"]
     names = [name for name in HEADS if heads.get(name)]
@@ -128,8 +142,12 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
     project = facts(place, config)
     if detector and method != "td":
         raise UsageError(f"a {METHODS[method]} model has no detector", where=detector, fix="leave it out")
+    if method != "td" and not detected:
+        what = f"a {METHODS[method]} model does not read crops that a detector finds"
+        raise UsageError(what, where=place.folder, fix="leave out --top-down-dynamic")
     snapshots = [place.snapshot]
-    if method == "td":
+    paired = method == "td" and detected
+    if paired:
         own = place.snapshot if place.exported else None
         snapshots.insert(0, detector or own or last_detector(place.folder))
     spec = ModelSpec(
@@ -137,13 +155,13 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
         family="DeepLabCut 3",
         kind=f"{METHODS[method]} {config['net_type']}",
         skeleton=skeleton,
-        stages=(_detector(config), last) if method == "td" else (last,),
+        stages=(_detector(config), last) if paired else (last,),
         result_formats=RESULTS if project["multi_animal"] else RESULTS_OF_ONE,
         tracked_formats=RESULTS_OF_TRACKS if project["multi_animal"] else RESULTS_OF_ONE,
         provenance={
             "net_type": config["net_type"],
             "snapshot": place.snapshot.name,
-            "detector_snapshot": snapshots[0].name if method == "td" else None,
+            "detector_snapshot": snapshots[0].name if paired else None,
             "deeplabcut": project,  # which its own files repeat
         },
     )
@@ -156,9 +174,9 @@ def _model(place: Place, config: Config, detector: Path | None) -> Model:
             return stored.detector_weights(snapshots[stage])
         return stored.stage_weights(place.snapshot, part, names)
 
-    return Model(
-        spec, digest, (place.snapshot if place.exported else place.folder,), weights, cropping(place.folder)
-    )
+    alone = partial(_read, place.snapshot, detected=False) if paired else None
+    whose = (place.snapshot if place.exported else place.folder,)
+    return Model(spec, digest, whose, weights, cropping(place.folder), alone)
 
 
 def _check_numbers(skeleton: Skeleton, heads: Mapping[str, Part]) -> None:
