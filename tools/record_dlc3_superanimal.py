@@ -35,11 +35,13 @@ NETWORKS = {
     "superanimal_quadruped": ("hrnet_w32", "resnet_50", "rtmpose_s"),
     "superanimal_topviewmouse": ("hrnet_w32", "resnet_50"),
     "superanimal_bird": ("resnet_50",),
+    "superanimal_humanbody": ("rtmpose_x",),
 }
 RECORDED = (
     "superanimal_quadruped_hrnet_w32",
-    "superanimal_bird_resnet_50",
     "superanimal_quadruped_rtmpose_s",
+    "superanimal_bird_resnet_50",
+    "superanimal_humanbody_rtmpose_x",
 )
 KINDS = ("fasterrcnn_mobilenet_v3_large_fpn", "fasterrcnn_resnet50_fpn_v2", "ssdlite")
 KEPT = ("img0/bboxes", "img0/final/bodyparts")
@@ -54,7 +56,7 @@ def main(data: Path, out: Path) -> None:
         setattr(faster_rcnn, name, lambda build=build, weights=None, **told: build(weights=None, **told))
     for animal, networks in NETWORKS.items():
         for name in networks:
-            config = _config(animal, name, KINDS[0])
+            config = _config(animal, name, None if animal == "superanimal_humanbody" else KINDS[0])
             state = PoseModel.build(config["model"]).state_dict()
             folder = _named(out / f"{animal}_{name}", state, synth)
             if folder.name in RECORDED:
@@ -71,7 +73,7 @@ def main(data: Path, out: Path) -> None:
         )
 
 
-def _config(animal: str, name: str, detector: str) -> PoseConfig:
+def _config(animal: str, name: str, detector: str | None) -> PoseConfig:
     return PoseConfig.build_for_superanimal_inference(
         animal, model_name=name, detector_name=detector, max_individuals=ANIMALS, device="cpu"
     )

@@ -16,6 +16,7 @@ class Hub:
     """Repositories of one commit, and what goes wrong with them."""
 
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    plain: dict[str, bytes] = field(default_factory=dict)  # by path: files of no repository
     told: dict[str, str] = field(default_factory=dict)  # digests of files that are not theirs
     cut: dict[str, int] = field(default_factory=dict)  # bytes after which the line breaks, once
     short: set[str] = field(default_factory=set)  # files of which less is sent than was told
@@ -51,7 +52,11 @@ class _Answer(BaseHTTPRequestHandler):
     def _answer(self, *, with_content: bool) -> None:
         match = ASKED.match(self.path)
         if match is None:
-            return self._say(200, {}, b"the hub\n" if with_content else b"")
+            content = self.hub.plain.get(self.path, b"the hub\n")
+            if self.path in self.hub.plain:
+                self.hub.asked.append((self.command, self.path.rpartition("/")[2], None))
+            cut = self.hub.cut.pop(self.path, None)
+            return self._say(200, {}, content if with_content else b"", cut)
         name, bytes_asked = match["name"], self.headers.get("Range")
         self.hub.asked.append((self.command, name, bytes_asked))
         content = self.hub.files.get((match["repository"], name))

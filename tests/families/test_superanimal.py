@@ -1,11 +1,13 @@
 """SuperAnimal models: fetched from a stand-in of the hub, they compute what DeepLabCut computes."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,10 @@ import torch
 import yaml
 from dlc3_nets import script
 from stand_in_hub import COMMIT, Hub, serve
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import mobilenet_backbone
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 import ethopose
 from commands import run
@@ -236,14 +242,74 @@ def test_a_folder_that_is_there_is_left_alone(hub, out):
     assert not hub.asked
 
 
-PAIRS = [*((name, offer.detectors[0]) for name, offer in offers().items()), (NAME, DETECTOR)]
+HUMAN = "superanimal_humanbody_rtmpose_x"
+
+
+@pytest.fixture
+def people(hub, monkeypatch, tmp_path) -> str:
+    """The human model in the hub, with a detector that lies elsewhere; its name and its address."""
+    detector = FasterRCNN(
+        mobilenet_backbone(
+            backbone_name="mobilenet_v3_large", fpn=True, weights=None, norm_layer=FrozenBatchNorm2d
+        ),
+        91,
+        rpn_anchor_generator=AnchorGenerator(((32, 64, 128, 256, 512),) * 3, ((0.5, 1.0, 2.0),) * 3),
+    )
+    file = io.BytesIO()
+    torch.save(detector.state_dict(), file)
+    name = f"/models/fasterrcnn-{hashlib.sha256(file.getvalue()).hexdigest()[:8]}.pth"
+    hub.plain[name] = file.getvalue()
+    offer = offers()[HUMAN]
+    elsewhere = {offer.detectors[0]: hub.url + name}
+    monkeypatch.setitem(offers(), HUMAN, replace(offer, elsewhere={**offer.elsewhere, **elsewhere}))
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "torch"))
+    state = {key: torch.zeros(()).expand(shape) for key, shape in manifest(HUMAN).items()}
+    weights = io.BytesIO()
+    torch.save({"model": state}, weights)
+    hub.files[offer.repository, "rtmpose-x_simcc-body7.pt"] = weights.getvalue()
+    hub.files[offer.repository, "README.md"] = b"---\nlicense: apache-2.0\n---\n# Bodies\n"
+    return name
+
+
+def test_people_are_found_by_a_detector_of_torchvision(hub, people, out):
+    seen = []
+    get(HUMAN, out, agree=lambda licence: seen.append(licence) or True)
+    assert seen[0].name == "apache-2.0"
+    assert "trained on the pictures of COCO" in seen[0].text
+    model = load(out)
+    first, second = model.spec.stages
+    assert model.spec.name == f"{HUMAN}_fasterrcnn_mobilenet_v3_large_fpn"
+    assert first.network.backbone.options["times"] == 1
+    assert first.network.heads[0].options["classes"] == 91
+    assert first.peak_threshold == 0.6
+    assert second.preparation.crop == (384, 288)
+    assert ("nose", "left_eye") in {
+        tuple(model.spec.skeleton.keypoints[end] for end in edge) for edge in model.spec.skeleton.edges
+    }
+    hub.asked.clear()
+    get(HUMAN, out.with_name("again"), agree=lambda licence: True)
+    assert Path(people).name not in {name for _, name, _ in hub.asked}
+
+
+def test_a_detector_from_elsewhere_that_is_cut_short_or_another_is_refused(hub, people, out):
+    hub.cut[people] = 1000
+    with pytest.raises(ModelError, match=r"the line broke after 1000 of|cannot be fetched"):
+        get(HUMAN, out, agree=lambda licence: True)
+    hub.plain[people] = b"other"
+    with pytest.raises(ModelError, match="not the file that its name tells of"):
+        get(HUMAN, out, agree=lambda licence: True)
+    assert not list(out.parent.iterdir())
+
+
+PAIRS = [*((name, offer.detectors[0]) for name, offer in offers().items() if not offer.elsewhere)]
+PAIRS.append((NAME, DETECTOR))
 PAIRS.append((NAME, "fasterrcnn_mobilenet_v3_large_fpn"))
 
 
 @pytest.mark.parametrize(("name", "detector"), PAIRS)
 def test_every_network_and_detector_is_the_one_that_the_peer_builds(name, detector, tmp_path):
     offer = offers()[name]
-    config = configuration(offer.network, detector, offer.keypoints, 10)
+    config = configuration(offer, detector, 10)
     (tmp_path / "pytorch_config.yaml").write_text(yaml.safe_dump(config))
     for place, network in (("snapshot-000.pt", name), ("snapshot-detector-000.pt", detector)):
         state = {key: torch.zeros(()).expand(shape) for key, shape in manifest(network).items()}
@@ -257,16 +323,15 @@ def test_every_network_and_detector_is_the_one_that_the_peer_builds(name, detect
 
 
 def test_every_detector_is_one_of_those():
-    assert {detector for offer in offers().values() for detector in offer.detectors} == {
-        detector for _, detector in PAIRS
-    }
+    own = [offer for offer in offers().values() if not offer.elsewhere]
+    assert {detector for offer in own for detector in offer.detectors} == {each for _, each in PAIRS}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in offers() if (GOLDEN / name / "outputs.npz").is_file()])
 def test_poses_are_those_that_the_peer_recorded(name, shared_data, tmp_path):
     offer = offers()[name]
-    config = configuration(offer.network, offer.detectors[0], offer.keypoints, 10)
+    config = configuration(offer, offer.detectors[0], 10)
     (tmp_path / "pytorch_config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "snapshot-000.pt").write_bytes(weights(shared_data, name))
     torch.save({"model": {}}, tmp_path / "snapshot-detector-000.pt")

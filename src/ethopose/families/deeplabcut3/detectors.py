@@ -8,7 +8,14 @@ from ethopose.families.deeplabcut3.networks import Config, given, known
 from ethopose.models.spec import Network, Part
 
 SIZE = [320, 320]
-LOWEST = {"SSDLite": 0.001, "FasterRCNN": 0.01}  # scores that count; SSDLite's is torchvision's own
+OF_COCO = "FilteredDetector"  # torchvision's own, of which one category counts
+CATEGORIES = 91
+LOWEST = {
+    "SSDLite": 0.001,
+    "FasterRCNN": 0.01,
+    OF_COCO: 0.01,
+}  # scores that count; SSDLite's is torchvision's
+EXACT = "fasterrcnn_resnet50_fpn"  # whose weights of COCO torchvision runs without an epsilon
 RESNET = {"levels": [4, 8, 16, 32, 64], "sizes": [[32], [64], [128], [256], [512]]}
 MOBILENET = {"levels": [32, 32, 64], "sizes": [[32, 64, 128, 256, 512]] * 3, "min_score": 0.05}
 LARGE = {"shortest": 800, "longest": 1333, "multiple": 32}
@@ -37,8 +44,16 @@ def network(config: Config) -> Network:
         return Network(in_channels=3, backbone=backbone, heads=(Part(name="anchored_boxes"),))
     variant = given(config, "variant", "fasterrcnn_mobilenet_v3_large_fpn")
     pyramid, head = known(VARIANTS, variant, "detector")
+    if is_of_coco(config):
+        pyramid = pyramid | {"times": 1} | ({"eps": 0.0} if variant == EXACT else {})
+        head = head | {"classes": CATEGORIES, "kept": config["category"]}
     heads = (Part(name="proposed_boxes", options=head),)
     return Network(in_channels=3, backbone=Part(name="pyramid", options=pyramid), heads=heads)
+
+
+def is_of_coco(config: Config) -> bool:
+    """Whether it is one of torchvision's, with its weights: pictures are scaled from 0 to 1, no more."""
+    return config.get("type") == OF_COCO
 
 
 def grouping(config: Config, animals: int) -> Part:

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 EVERYTHING = -1.0  # a threshold that no confidence is below: DeepLabCut tells a place for every keypoint
 # of pictures, that are known
-TRANSFORMS = ("normalize_images", "auto_padding", "top_down_crop", "collate", "resize", "longest_max_size")
+TRANSFORMS = (
+    "normalize_images",
+    "scale_to_unit_range",
+    "auto_padding",
+    "top_down_crop",
+    "collate",
+    "resize",
+    "longest_max_size",
+)
 SIDES = ("pad_height_divisor", "pad_width_divisor", "position")  # the position is drawn; see the conventions
 PADDED = (("border_mode", "reflect_101"), ("border_mode", 4))
 HEADS = ("bodypart", "unique_bodypart", "identity")
@@ -203,7 +211,7 @@ def _detector(config: Config) -> Stage:
     if not told.get("model"):
         raise ModelError("the configuration has no detector, which a top-down model needs")
     return Stage(
-        preparation=_preparation(given(told, "data", {})),
+        preparation=_preparation(given(told, "data", {}), scaled=detectors.is_of_coco(told["model"])),
         network=detectors.network(told["model"]),
         grouping=detectors.grouping(told["model"], len(given(config["metadata"], "individuals", [None]))),
         peak_threshold=detectors.threshold(told["model"]),
@@ -226,9 +234,12 @@ def scorer(place: Place, config: Config, detector: Path | None = None) -> str:
 def _skeleton(metadata: Config) -> Skeleton:
     """Unique keypoints come after those of animals, in rows of their own."""
     unique = tuple(map(str, given(metadata, "unique_bodyparts", [])))
+    keypoints = (*map(str, metadata["bodyparts"]), *unique)
+    edges = given(metadata, "skeleton", [])  # a word of ours, in what was fetched: DeepLabCut has none there
     named = given(metadata, "with_identity", False)
     return Skeleton(
-        keypoints=(*map(str, metadata["bodyparts"]), *unique),
+        keypoints=keypoints,
+        edges=tuple((keypoints.index(one), keypoints.index(other)) for one, other in edges),
         unique=unique,
         individuals=tuple(map(str, metadata["individuals"])) if named else (),
     )
@@ -243,11 +254,14 @@ def _resized(told: Config) -> Config | None:
     return {"size": sides, "keep": bool(given(size, "keep_ratio", True)), "longest": longest}
 
 
-def _preparation(data: Config, *, boxed: bool = False, crops: bool = False) -> Preparation:
+def _preparation(
+    data: Config, *, boxed: bool = False, crops: bool = False, scaled: bool = False
+) -> Preparation:
     told: Config = given(data, "inference", {})
     if given(data, "colormode", "RGB") != "RGB":
         raise ModelError(f"data.colormode {data['colormode']} is not supported")
-    if not given(told, "normalize_images", True) or given(told, "scale_to_unit_range", False):
+    normalised = given(told, "normalize_images", True), given(told, "scale_to_unit_range", False)
+    if normalised != (not scaled, scaled):
         raise ModelError("pictures that are not normalised as ImageNet's are not supported")
     if odd := [key for key, value in told.items() if value and key not in TRANSFORMS]:
         raise ModelError(f"data.inference.{odd[0]} is not supported")

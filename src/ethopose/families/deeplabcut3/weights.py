@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -118,6 +119,8 @@ DETECTORS: Names = (
     (r"^model\.rpn\.head\.", "heads.0.rpn."),
     (r"^model\.roi_heads\.box_head\.", "heads.0.look."),
     (r"^model\.roi_heads\.box_predictor\.", "heads.0.last."),
+    (r"(_blocks\.\d+)\.(weight|bias)$", r"\1.0.\2"),  # as torchvision called them before 0.13
+    (r"(\.rpn\.conv)\.(weight|bias)$", r"\1.0.0.\2"),
 )
 
 
@@ -127,7 +130,11 @@ def detector_weights(snapshot: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: it holds none.
     """
-    return {_substituted(name, DETECTORS): tensor for name, tensor in _state(snapshot, "detector").items()}
+    content = read_checkpoint(snapshot)
+    if content and all(isinstance(value, Tensor) for value in content.values()):  # torchvision's own file
+        content = {"model": {f"model.{name}": tensor for name, tensor in content.items()}}
+    state = _state(content, "detector", snapshot)
+    return {_substituted(name, DETECTORS): tensor for name, tensor in state.items()}
 
 
 def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[str, Tensor]:
@@ -137,13 +144,13 @@ def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[
         ModelError: it holds none.
     """
     numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
-    return {_renamed(name, backbone, numbers): tensor for name, tensor in _state(snapshot, "pose").items()}
+    state = _state(read_checkpoint(snapshot), "pose", snapshot)
+    return {_renamed(name, backbone, numbers): tensor for name, tensor in state.items()}
 
 
-def _state(snapshot: Path, exported: str) -> dict[str, Tensor]:
+def _state(content: Mapping[str, Any], exported: str, snapshot: Path) -> dict[str, Tensor]:
     """Of a snapshot, or by its name there of an exported model; without layers of no channel, which of one
     keypoint those of the fields are."""
-    content = read_checkpoint(snapshot)
     state = content.get("model", content.get(exported))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"no weights: it holds no model, and no {exported}", where=snapshot)

@@ -8,29 +8,46 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ethopose.families.superanimal.offers import Offer
+
 Config = dict[str, Any]
+PERSON = 1  # of COCO's categories
+SIZES = {"rtmpose_x": {"width": 288, "height": 384}}  # of crops that are not 256 x 256
 SURE = 0.6  # the score that boxes of animals have at least
 
 
-def configuration(network: str, detector: str, keypoints: tuple[str, ...], animals: int) -> Config:
-    """Of a network and a detector of so many animals at most, by their names."""
+def configuration(offer: Offer, detector: str, animals: int) -> Config:
+    """Of an offer's network and a detector of so many animals at most."""
+    data: Config = {"colormode": "RGB", "inference": {"normalize_images": True}}
+    if size := SIZES.get(offer.network):
+        data["inference"] = {"normalize_images": True, "top_down_crop": dict(size)}
     return {
-        "net_type": network,
+        "net_type": offer.network,
         "method": "td",
         "metadata": {
-            "bodyparts": list(keypoints),
+            "bodyparts": list(offer.keypoints),
             "unique_bodyparts": [],
             "individuals": [f"animal{number}" for number in range(animals)],
             "with_identity": False,
+            "skeleton": [list(edge) for edge in offer.edges],
         },
-        "data": _normalised(),
-        "model": NETWORKS[network](len(keypoints)),
-        "detector": {"model": DETECTORS[detector], "data": _normalised()},
+        "data": data,
+        "model": NETWORKS[offer.network](len(offer.keypoints)),
+        "detector": _of_coco(detector) if offer.elsewhere else _own(detector),
     }
 
 
-def _normalised() -> Config:
-    return {"colormode": "RGB", "inference": {"normalize_images": True}}
+def _own(detector: str) -> Config:
+    kind: Config = {"type": "FasterRCNN", "variant": detector, "box_score_thresh": SURE}
+    if detector == "ssdlite":
+        kind = {"type": "SSDLite"}  # which takes no notice of such a score
+    return {"model": kind, "data": {"colormode": "RGB", "inference": {"normalize_images": True}}}
+
+
+def _of_coco(detector: str) -> Config:
+    kind = {"type": "FilteredDetector", "variant": detector, "category": PERSON, "box_score_thresh": SURE}
+    scaled = {"normalize_images": False, "scale_to_unit_range": True}
+    return {"model": kind, "data": {"colormode": "RGB", "inference": scaled}}
 
 
 def _hrnet(keypoints: int) -> Config:
@@ -59,34 +76,37 @@ def _with_maps(backbone: Config, maps: Config, offsets: Config | None = None) ->
     return {"backbone": backbone, "heads": {"bodypart": head | told}}
 
 
-def _rtmpose(keypoints: int) -> Config:
-    predictor = {"type": "SimCCPredictor", "simcc_split_ratio": 2.0, "sigma": [5.66, 5.66]}
+def _rtmpose_s(keypoints: int) -> Config:
+    backbone = {"model_name": "cspnext_s", "deepen_factor": 0.33, "widen_factor": 0.5}
+    return _rtmpose(backbone, keypoints, channels=512, size=(256, 256), sigma=(5.66, 5.66))
+
+
+def _rtmpose_x(keypoints: int) -> Config:
+    backbone = {"model_name": "cspnext_p5", "deepen_factor": 1.33, "widen_factor": 1.25}
+    return _rtmpose(backbone, keypoints, channels=1280, size=(288, 384), sigma=(6.0, 6.93))
+
+
+def _rtmpose(
+    backbone: Config, keypoints: int, *, channels: int, size: tuple[int, int], sigma: tuple[float, float]
+) -> Config:
+    predictor = {"type": "SimCCPredictor", "simcc_split_ratio": 2.0, "sigma": list(sigma)}
     head = {
         "type": "RTMCCHead",
         "predictor": {**predictor, "decode_beta": 150.0},
-        "input_size": [256, 256],
-        "in_channels": 512,
+        "input_size": list(size),
+        "in_channels": channels,
         "out_channels": keypoints,
-        "in_featuremap_size": [8, 8],
+        "in_featuremap_size": [side // 32 for side in size],
         "simcc_split_ratio": 2.0,
         "final_layer_kernel_size": 7,
         "gau_cfg": {"hidden_dims": 256, "s": 128, "expansion_factor": 2, "act_fn": "SiLU"},
     }
-    backbone = {"type": "CSPNeXt", "model_name": "cspnext_s", "deepen_factor": 0.33, "widen_factor": 0.5}
-    return {"backbone": backbone, "heads": {"bodypart": head}}
-
-
-def _faster(variant: str) -> Config:
-    return {"type": "FasterRCNN", "variant": variant, "box_score_thresh": SURE}
+    return {"backbone": {"type": "CSPNeXt"} | backbone, "heads": {"bodypart": head}}
 
 
 NETWORKS: dict[str, Callable[[int], Config]] = {
     "hrnet_w32": _hrnet,
     "resnet_50": _resnet,
-    "rtmpose_s": _rtmpose,
-}
-DETECTORS: dict[str, Config] = {
-    "fasterrcnn_mobilenet_v3_large_fpn": _faster("fasterrcnn_mobilenet_v3_large_fpn"),
-    "fasterrcnn_resnet50_fpn_v2": _faster("fasterrcnn_resnet50_fpn_v2"),
-    "ssdlite": {"type": "SSDLite"},  # which takes no notice of such a score
+    "rtmpose_s": _rtmpose_s,
+    "rtmpose_x": _rtmpose_x,
 }

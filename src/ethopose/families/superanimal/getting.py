@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,10 @@ from ethopose.store.atomic import TEMPORARY, disk_errors, remove_folder
 
 NETWORK, DETECTOR, CONFIG = "snapshot-000.pt", "snapshot-detector-000.pt", "pytorch_config.yaml"
 CARD = "MODEL_CARD.md"
+TORCHVISION = (
+    "The detector is torchvision's own, trained on the pictures of COCO, whose terms may be its terms: "
+    "https://github.com/pytorch/vision#pre-trained-model-license"
+)
 MOST = 300  # boxes that a detector tells of at most
 
 Agree = Callable[[Licence], bool]
@@ -58,13 +63,17 @@ def get(
         )
     card = hub.fetch(found.repository, hub.CARD, revision)
     licence = hub.licence(card, found.repository)
+    if found.elsewhere:
+        licence = replace(licence, text=f"{licence.text}\n\n{TORCHVISION}".strip())
     if not agree(licence):
         raise UsageError("the licence is not agreed to: nothing was fetched", where=licence.url)
     files = {
-        place: hub.fetch(found.repository, found.stored(network), card.commit, progress)
+        place: hub.fetch_from(found.elsewhere[network], progress)
+        if network in found.elsewhere
+        else hub.fetch(found.repository, found.stored(network), card.commit, progress)
         for place, network in ((NETWORK, found.network), (DETECTOR, detector))
     }
-    config = configuration(found.network, detector, found.keypoints, animals)
+    config = configuration(found, detector, animals)
     config["superanimal"] = _provenance(found, detector, files, licence)
     text = yaml.safe_dump(config, sort_keys=False, width=110)
     _leave(folder, {CARD: card, **files}, text, found.repository)

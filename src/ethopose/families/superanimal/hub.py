@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ethopose.core import ModelError, UsageError
 from ethopose.families.files import file_digest
-from ethopose.models.pretrained import out_of_reach
+from ethopose.models.pretrained import PATIENCE, out_of_reach
+from ethopose.store import make_folder, replacing
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]  # (file, bytes there, bytes in all)
 CARD, UNTOLD = "README.md", "not told"
 SHA256 = re.compile(r"[0-9a-f]{64}")  # what the hub tells of large files
+BLOCK = 1 << 20  # bytes
+RESTART = "check the network, then start the same command again"
 AGAIN = "start the same command again: it goes on where it stopped"
 
 
@@ -85,6 +90,53 @@ def fetch(
         what = f"not the file that the hub tells of: its sha256 is {digest[:12]}, not {told.etag[:12]}"
         raise ModelError(what, where=place, fix="it was removed; start the same command again")
     return Stored(path, path.parent.name, digest)
+
+
+def fetch_from(url: str, progress: Progress | None = None) -> Stored:
+    """A file of weights of torchvision, whose name ends in the first digits of its sha256; in torch's cache
+    on this machine, where torchvision itself finds it.
+
+    Raises:
+        ModelError: it cannot be fetched, or is not what its name says.
+        ResultError: the cache cannot be written.
+    """
+    import torch
+
+    name = url.rpartition("/")[2]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not path.is_file():
+        make_folder(path.parent)
+        _download(url, path, progress)
+    digest, wanted = file_digest(path), path.stem.rpartition("-")[2]
+    if not digest.startswith(wanted):
+        what = f"not the file that its name tells of: its sha256 is {digest[:8]}, not {wanted}"
+        raise ModelError(what, where=path, fix="remove it, then start the same command again")
+    return Stored(path, "", digest)
+
+
+def _download(url: str, path: Path, progress: Progress | None) -> None:
+    done = 0
+    with replacing(path) as file:
+        for block, total in _blocks(url):
+            file.write(block)
+            done += len(block)
+            if progress is not None:
+                progress(path.name, done, total)
+
+
+def _blocks(url: str) -> Iterator[tuple[bytes, int]]:
+    """What is answered, bit by bit, and how many bytes it is in all. Raises `ModelError`."""
+    done = 0
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            total = int(answer.headers.get("Content-Length") or 0)
+            while block := answer.read(BLOCK):
+                done += len(block)
+                yield block, total
+    except (OSError, HTTPException) as error:
+        raise ModelError(f"cannot be fetched ({error})", where=url, fix=RESTART) from error
+    if done < total:
+        raise ModelError(f"the line broke after {done} of {total} bytes", where=url, fix=RESTART)
 
 
 def licence(card: Stored, repository: str) -> Licence:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -21,6 +21,9 @@ class Offer:
     detectors: tuple[str, ...]
     keypoints: tuple[str, ...]
     repository: str
+    edges: tuple[tuple[str, str], ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)  # by network, where not named after the animal
+    elsewhere: Mapping[str, str] = field(default_factory=dict)  # addresses of torchvision's own detectors
 
     @property
     def name(self) -> str:
@@ -29,7 +32,7 @@ class Offer:
 
     def stored(self, network: str) -> str:
         """The file of the repository that the weights of a network or detector lie in."""
-        return f"{self.animal}_{network}.pt"
+        return self.files.get(network, f"{self.animal}_{network}.pt")
 
 
 @cache
@@ -67,4 +70,7 @@ def _read() -> Iterator[Offer]:
                 detectors=tuple(facts["detectors"]),
                 keypoints=tuple(facts["keypoints"]),
                 repository=facts["repository"],
+                edges=tuple((first, second) for first, second in facts.get("edges", ())),
+                files=facts.get("files", {}),
+                elsewhere=facts.get("elsewhere", {}),
             )

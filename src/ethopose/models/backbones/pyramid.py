@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,26 +20,27 @@ from ethopose.core import SpecError
 from ethopose.models.layers import IMAGENET, Normalise, reading
 
 WIDTH = 256
+Norm = Callable[[int], nn.Module]  # of so many channels
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
     """An encoder of torchvision, the layers whose features are taken, and their strides and channels."""
 
-    build: Callable[[type[nn.Module], int], nn.Module]  # with a normalisation, for so many channels
+    build: Callable[[Norm, int], nn.Module]  # with a normalisation, for so many channels
     taken: Mapping[str, str]
     strides: tuple[int, ...]
     channels: tuple[int, ...]
 
 
-def _resnet(norm: type[nn.Module], in_channels: int) -> nn.Module:
+def _resnet(norm: Norm, in_channels: int) -> nn.Module:
     made: Any = resnet50(norm_layer=norm)
     made.conv1 = reading(in_channels, made.conv1)
     encoder: nn.Module = made
     return encoder
 
 
-def _mobilenet(norm: type[nn.Module], in_channels: int) -> nn.Module:
+def _mobilenet(norm: Norm, in_channels: int) -> nn.Module:
     made: Any = mobilenet_v3_large(norm_layer=norm).features
     made[0][0] = reading(in_channels, made[0][0])
     encoder: nn.Module = made
@@ -59,11 +61,12 @@ class Pyramid(nn.Module):
     below it see; one level more, of twice the deepest stride; and at stride 1 the picture itself.
 
     Levels of one stride lie one over the other. Its batch normalisation keeps what it is given with `norm`
-    frozen, or learns with batch; `even` normalises the pyramid too. Pictures from 0 to 1 are normalised here
-    by ImageNet's mean and deviation, twice, as those who trained such detectors did (DeepLabCut 3.0.1 hands
-    torchvision what is normalised already); then, with `shortest`, their short side is brought to that many
-    px, bilinearly and without antialiasing, unless the other would exceed `longest`; then grown by zeros to
-    multiples of `multiple` px. Strides are those of that picture.
+    frozen, or learns with batch, and adds `eps` to variances; `even` normalises the pyramid too. Pictures
+    from 0 to 1 are normalised here by ImageNet's mean and deviation: `times` 2, as those who trained such
+    detectors did (DeepLabCut 3.0.1 hands torchvision what is normalised already), or 1; then, with
+    `shortest`, their short side is brought to that many px, bilinearly and without antialiasing, unless the
+    other would exceed `longest`; then grown by zeros to multiples of `multiple` px. Strides are those of that
+    picture.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class Pyramid(nn.Module):
         body: str = "resnet50",
         norm: str = "frozen",
         even: bool = False,
+        eps: float = 1e-5,
+        times: int = 2,
         shortest: int | None = None,
         longest: int = 1333,
         multiple: int = 1,
@@ -82,9 +87,9 @@ class Pyramid(nn.Module):
             raise SpecError(f"no pyramid has a body named {body!r}", fix=f"choose {', '.join(BODIES)}")
         self.in_channels, self.multiple = in_channels, multiple
         self.shortest, self.longest = shortest, longest
-        self.normalise = nn.Sequential(*(Normalise(*IMAGENET, in_channels) for _ in range(2)))
+        self.normalise = nn.Sequential(*(Normalise(*IMAGENET, in_channels) for _ in range(times)))
         told = BODIES[body]
-        encoder = told.build(NORMS[norm], in_channels)
+        encoder = told.build(partial(NORMS[norm], eps=eps), in_channels)
         norm_layer = nn.BatchNorm2d if even else None
         self.encoder = BackboneWithFPN(
             encoder, dict(told.taken), list(told.channels), WIDTH, norm_layer=norm_layer

@@ -32,8 +32,9 @@ class ProposedBoxes(nn.Module):
 
     Each level takes `width` of the channels of its stride, in order. Its anchors have `sizes` px, level by
     level, each in all of `ratios` (height over width); they are told by `depth` convolutions. Proposals less
-    sure than `min_score` go. They are read by `convolutions` and a layer, or by two layers. It cannot be
-    trained here. Source: torchvision 0.29, FasterRCNN.
+    sure than `min_score` go. They are read by `convolutions` and a layer, or by two layers. Of `classes`, the
+    first of which is nothing, the boxes of `kept` are told. It cannot be trained here. Source: torchvision
+    0.29, FasterRCNN.
     """
 
     finds = ("box", "value")
@@ -51,6 +52,8 @@ class ProposedBoxes(nn.Module):
         convolutions: int = 0,
         proposals: int = 1000,
         min_score: float = 0.0,
+        classes: int = 2,
+        kept: int = 1,
     ) -> None:
         super().__init__()
         if len(sizes) != len(levels) or len({len(own) for own in sizes}) != 1:
@@ -67,7 +70,10 @@ class ProposedBoxes(nn.Module):
             self.look = FastRCNNConvFCHead(
                 (width, CELLS, CELLS), [width] * convolutions, [wide], norm_layer=nn.BatchNorm2d
             )
-        self.last = FastRCNNPredictor(wide, 2)
+        if not 0 < kept < classes:
+            raise SpecError(f"there is no class {kept} of {classes}")
+        self.kept = kept
+        self.last = FastRCNNPredictor(wide, classes)
 
     def forward(self, features: dict[int, Tensor]) -> Outputs:
         """scores (batch proposal 2): logits of nobody and of somebody; ways (batch proposal 4);
@@ -78,7 +84,15 @@ class ProposedBoxes(nn.Module):
         scores, ways = self.last(self.look(self._looked_at(levels, proposals)))
         shape = (*proposals.shape[:2], -1)
         shares = proposals / proposals.new_tensor((*size[::-1], *size[::-1]))
-        return {"scores": scores.view(shape), "ways": ways.view(shape)[..., 4:], "proposals": shares}
+        mine = ways.view(shape)[..., 4 * self.kept : 4 * self.kept + 4]
+        return {"scores": self._somebody(scores).view(shape), "ways": mine, "proposals": shares}
+
+    def _somebody(self, scores: Float[Tensor, "all class"]) -> Float[Tensor, "all 2"]:
+        """Logits of anything else and of the class that is kept, whose softmax gives it the same chance."""
+        if scores.shape[1] == 2:
+            return scores
+        others = torch.cat((scores[:, : self.kept], scores[:, self.kept + 1 :]), 1)
+        return torch.stack((others.logsumexp(1), scores[:, self.kept]), 1)
 
     def decode(self, outputs: Outputs, found: Found) -> Found:
         """box, value: of all of them, in their order."""
