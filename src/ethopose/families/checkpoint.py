@@ -86,7 +86,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         TypeError,
         AttributeError,
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
         raise ModelError(f"no checkpoint that can be read ({reason})", where=path) from error
     if not isinstance(content, dict):
         raise ModelError("no checkpoint: it holds no mapping", where=path)

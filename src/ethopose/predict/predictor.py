@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ethopose.core import MemoryFullError, Poses, UsageError
+from ethopose.core import MemoryFullError, ModelError, Poses, UsageError
 from ethopose.families import Model
 from ethopose.media import Block
 from ethopose.models.boxes import cut
@@ -233,6 +233,7 @@ class Runner:
         self.stage = stage
         self.grouping: Grouping = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
         self._source = StageSource(stage, lambda: model.weights(index), digest)
+        self._where = model.paths[0] if model.paths else None
         self._compute = compute
         self._compiled: dict[Shape, CompiledStage] = {}
         self._lock = threading.Lock()
@@ -302,10 +303,14 @@ class Runner:
             if kind not in self._compiled:
                 if len(self._compiled) == SHAPES_KEPT:
                     self._compiled.pop(next(iter(self._compiled)))
-                self._compiled[kind] = compile_stage(
-                    replace(self._source, floats=floats), shape, self._compute
-                )
+                self._compiled[kind] = self._compile(shape, floats=floats)
             return self._compiled[kind]
+
+    def _compile(self, shape: Shape, *, floats: bool) -> CompiledStage:
+        try:
+            return compile_stage(replace(self._source, floats=floats), shape, self._compute)
+        except ModelError as error:
+            raise ModelError(error.what, where=error.where or self._where, fix=error.fix) from error
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

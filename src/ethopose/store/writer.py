@@ -9,7 +9,7 @@ from types import TracebackType
 from pydantic import JsonValue
 
 from ethopose.core import FormatError, Poses, ResultError
-from ethopose.store.atomic import TEMPORARY, make_folder, remove
+from ethopose.store.atomic import TEMPORARY, make_folder, remove, remove_folder
 from ethopose.store.claims import NAME, Claim, claim
 from ethopose.store.manifest import Manifest, PartRecord, differences, read_manifest, write_manifest
 from ethopose.store.parts import Extra, is_whole, part_name, store_part
@@ -34,6 +34,9 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        failed = kind is not None and issubclass(kind, Exception)
+        if failed and self._claim is not None and not self.manifest.parts:
+            remove_folder(self.path)  # a start that failed holds nothing
         self.close()
 
     def close(self) -> None:
