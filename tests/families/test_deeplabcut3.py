@@ -16,14 +16,11 @@ from ethopose.families.deeplabcut3.places import find, last_snapshot
 from ethopose.formats.careful_pickle import unpickle
 from ethopose.formats.pandas_hdf5 import read_hdf
 from ethopose.models.build import DecodeGraph, build_trained
+from ethopose.models.grouping import GROUPINGS, Context
 from ethopose.predict import Options
 
 SINGLE = ("single_resnet_50", "single_hrnet_w18", "single_cspnext_s")
-SEVERAL = {
-    "paf_resnet_50": ("heatmap", "locref", "paf"),
-    "dlcrnet_stride32": ("heatmap", "locref", "paf"),
-    "dekr_w18": ("heatmap", "offset"),
-}
+SEVERAL = ("paf_resnet_50", "dlcrnet_stride32", "dlcrnet_stride16_unique_identity", "dekr_w18")
 
 
 @pytest.fixture
@@ -58,17 +55,34 @@ def test_maps_are_those_that_the_peer_recorded(name, net):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SEVERAL)
-def test_maps_and_fields_are_those_that_the_peer_recorded(name, net):
+def test_maps_fields_and_animals_are_those_that_the_peer_recorded(name, net):
     recorded = net(name)
     model = load(recorded.folder)
-    graph = build_trained(model.spec.stages[0], model.weights(0))
+    stage = model.spec.stages[0]
+    graph = build_trained(stage, model.weights(0))
+    decode, group = DecodeGraph(graph), GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
     for number in range(len(recorded.images)):
+        told = {key[5:]: value for key, value in recorded.outputs.items() if key.startswith(f"img{number}/")}
         with torch.inference_mode():
             maps = graph(torch.from_numpy(recorded.picture(number))[None])
-        for ours, theirs in zip(maps, SEVERAL[name], strict=True):
-            wanted = recorded.outputs[f"img{number}/heads/bodypart/{theirs}"]
-            assert ours.shape == wanted.shape
-            np.testing.assert_allclose(ours, wanted, atol=1e-4 * np.abs(wanted).max())
+            found = {n: array.numpy() for n, array in zip(decode.names, decode(*maps), strict=True)}
+        for ours, key in zip(maps, [key for key in told if key.startswith("heads/")], strict=True):
+            assert ours.shape == told[key].shape
+            np.testing.assert_allclose(ours, told[key], atol=1e-4 * np.abs(told[key]).max())
+        made = group(found, Context(stage.peak_threshold, None, np.zeros(1, int)))
+        wanted = told["final/bodyparts"][..., :3]
+        wanted = wanted[(wanted[..., 2] >= 0).any(1)]
+        both = np.dstack((made.xy - (-told["offsets"]).astype(np.float32), made.confidence))
+        keypoints = wanted.shape[1]
+        animals = both[np.isfinite(both[:, :keypoints, 0]).any(1)][
+            :, :keypoints
+        ]  # in the order of identities
+        np.testing.assert_allclose(animals, wanted, rtol=1e-4, atol=1e-2)
+        if "unique" in name:
+            np.testing.assert_allclose(
+                both[:1, keypoints:], told["final/unique_bodyparts"], rtol=1e-4, atol=0.05
+            )
+            assert made.individual.tolist() == [-1, 0, 1, 2]
 
 
 @pytest.mark.slow
