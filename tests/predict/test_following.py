@@ -8,7 +8,8 @@ import pytest
 from clips import SIZE, write_images
 from commands import parts
 from ethopose.core import FormatError
-from ethopose.models.grouping import places
+from ethopose.models.grouping import Context, places
+from ethopose.models.grouping.instances import make_instances
 from ethopose.models.spec import Part
 from ethopose.models.windows import reach
 from ethopose.predict import Options, predict_all, video
