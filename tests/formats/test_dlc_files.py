@@ -18,6 +18,7 @@ from ethopose.formats import FORMATS, read_poses
 from ethopose.formats.careful_pickle import Standin, unpickle
 from ethopose.formats.dlc import predict_output_path
 from ethopose.formats.pandas_hdf5 import read_hdf
+from ethopose.store import Result
 
 ALL = pytest.mark.parametrize("case", CASES)
 
@@ -319,3 +320,17 @@ def test_the_place_of_the_table_is_known_before(tmp_path):
     name = "clipDLC_Resnet50_demoJan01shuffle1_snapshot_50.h5"
     assert predict_output_path(tmp_path / "clip.mp4", model) == tmp_path / name
     assert predict_output_path("videos/clip.avi", model.spec.name, "out") == pathlib.Path("out") / name
+
+
+def test_a_result_is_counted_once_for_all_its_files(shared_data, make_result, tmp_path, monkeypatch):
+    poses, more = given(shared_data / "dlc3/files/multi_plain_100_frames")
+    passes, parts = [], Result.__iter__
+    monkeypatch.setattr(Result, "__iter__", lambda self: passes.append(self) or parts(self))
+    named = make_result(poses, **more)
+    FORMATS["dlc-meta"].write(named, tmp_path / "named_meta.pickle")
+    assert passes == [], "it has no more animals than are named"
+    more["provenance"]["deeplabcut"] = more["provenance"]["deeplabcut"] | {"individuals": ["one"]}
+    result = make_result(poses, **more)
+    for name in ("dlc-meta", "dlc-full", "dlc-h5"):
+        FORMATS[name].write(result, tmp_path / f"clip{FORMATS[name].suffix}")
+    assert len(passes) == 3, "once to count, and once for each that holds poses"

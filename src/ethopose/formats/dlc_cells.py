@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -84,12 +85,24 @@ class Cells:
         return np.concatenate([self.animals.reshape(n, -1), self.unique.reshape(n, -1)], axis=1)
 
 
+_LAYOUTS: WeakKeyDictionary[Result, Layout] = WeakKeyDictionary()  # several files are of one result
+
+
 def layout_of(result: Result) -> Layout:
-    """The columns for a result, which is read through once to count its animals."""
+    """The columns for a result; its poses are read through once, if there may be more animals than named."""
+    if result not in _LAYOUTS:
+        _LAYOUTS[result] = _layout(result)
+    return _LAYOUTS[result]
+
+
+def _layout(result: Result) -> Layout:
     manifest, facts = result.manifest, facts_of(result)
     known = result.tracks or result.skeleton.individuals
-    most = max((_unnamed(part, bool(result.tracks), len(known)) for part in result), default=0)
     given = () if known else tuple(map(str, facts.get("individuals") or ()))
+    if known or int(result.frames.animals.max(initial=0)) > len(given):
+        most = max((_unnamed(part, bool(result.tracks), len(known)) for part in result), default=0)
+    else:
+        most = 0  # as many as are named at most, and these have their columns
     names = (*known, *given)
     others = (name for name in map("individual{}".format, count(1)) if name not in names)
     wanted = len(known) + max(len(given), most)

@@ -129,14 +129,17 @@ def detector_weights(snapshot: Path) -> dict[str, Tensor]:
     return {_substituted(name, DETECTORS): tensor for name, tensor in _state(snapshot, "detector").items()}
 
 
-def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[str, Tensor]:
-    """Every weight of a snapshot; `heads` are their names there, in our order.
+def stage_weights(
+    snapshot: Path, backbone: Part, heads: Sequence[str], unread: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """Every weight of a snapshot, but of layers that are `unread`; `heads` are named as there, in our order.
 
     Raises:
         ModelError: it holds none.
     """
     numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
-    return {_renamed(name, backbone, numbers): tensor for name, tensor in _state(snapshot, "pose").items()}
+    renamed = {_renamed(name, backbone, numbers): tensor for name, tensor in _state(snapshot, "pose").items()}
+    return {name: tensor for name, tensor in renamed.items() if not name.startswith(tuple(unread))}
 
 
 def _state(snapshot: Path, exported: str) -> dict[str, Tensor]:
