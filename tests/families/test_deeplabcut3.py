@@ -13,6 +13,7 @@ from ethopose.core import ModelError, UsageError
 from ethopose.families import load
 from ethopose.families.deeplabcut3 import choose
 from ethopose.families.deeplabcut3.places import find, last_snapshot
+from ethopose.families.deeplabcut3.project import is_project
 from ethopose.formats.careful_pickle import unpickle
 from ethopose.formats.pandas_hdf5 import read_hdf
 from ethopose.models.build import DecodeGraph, build_trained
@@ -299,3 +300,53 @@ def test_a_project_that_crops_is_followed_unless_another_part_is_asked_for(proje
         _cropped(project, **{"x1": 40, "x2": 600, "y1": 20, "y2": 460, **told})
         with pytest.raises(ModelError, match=r"cropping is on .* are no part of a frame"):
             load(project)
+
+
+def test_a_prefix_may_be_of_several_folders(project):
+    shutil.move(project / "dlc-models-pytorch", project / "mine/of/old/dlc-models-pytorch")
+    assert is_project(project)
+    (chosen,) = choose(project, modelprefix="mine/of/old")
+    assert chosen.is_relative_to(project / "mine")
+
+
+def _changed(folder, change):
+    """A model folder whose configuration and weights are changed."""
+    dlc_folders.write(folder)
+    path = folder / "pytorch_config.yaml"
+    config = yaml.safe_load(path.read_text())
+    content = torch.load(folder / "snapshot-007.pt")
+    change(config["model"]["heads"]["bodypart"], content["model"])
+    path.write_text(yaml.safe_dump(config))
+    torch.save(content, folder / "snapshot-007.pt")
+    model = load(folder)
+    return model, build_trained(model.spec.stages[0], model.weights(0))
+
+
+def test_offsets_that_a_predictor_does_not_read_are_left_unread(tmp_path):
+    model, graph = _changed(
+        tmp_path / "m", lambda head, _: head["predictor"].update(location_refinement=False)
+    )
+    assert model.spec.stages[0].network.heads[0].options["offsets"] is None
+    assert graph.names == ("0.maps",)
+    with pytest.raises(ModelError, match=r"the weights are not those of the network: heads.0.offsets"):
+        _changed(tmp_path / "n", lambda head, _: head.pop("locref_config"))
+
+
+def test_a_head_of_fields_without_stages_leaves_theirs_unread(tmp_path):
+    def change(head, weights):
+        growth = dlc_folders.GROWTH
+        head.update(type="DLCRNetHead", num_stages=0, paf_config={"channels": [96, 2], **growth})
+        head["predictor"] = {
+            "type": "PartAffinityFieldPredictor",
+            "graph": [[0, 1]],
+            "edges_to_keep": [0],
+            "num_animals": 2,
+            "num_multibodyparts": 2,
+        }
+        for name in ("weight", "bias"):
+            maps = weights[f"heads.bodypart.heatmap_head.deconv_layers.0.{name}"]
+            weights[f"heads.bodypart.paf_head.deconv_layers.0.{name}"] = maps
+            weights[f"heads.bodypart.convt1.{name}"] = maps
+
+    _, graph = _changed(tmp_path / "m", change)
+    assert graph.names == ("0.maps", "0.offsets", "0.fields")

@@ -268,6 +268,24 @@ def test_what_a_configuration_asks_for_is_done_or_refused(folder, change, why):
         load(folder)
 
 
+def test_an_exported_model_has_its_detector_also_beside_a_configuration(folder):
+    wanted = [load(folder).weights(stage) for stage in (0, 1)]
+    pose, detector = (
+        torch.load(next(folder.glob(f"snapshot-{kind}.pt"))) for kind in ("[0-9b]*", "detector-*")
+    )
+    config = yaml.safe_load((folder / "pytorch_config.yaml").read_text())
+    for path in folder.glob("snapshot-*.pt"):
+        path.unlink()
+    exported = folder / "DLC_mice_snapshot-detector-best-20_snapshot-7.pt"
+    for told in ({"config": config}, {}):
+        torch.save({**told, "pose": pose["model"], "detector": detector["model"]}, exported)
+        model = load(exported)
+        for stage, theirs in enumerate(wanted):
+            ours = model.weights(stage)
+            assert ours.keys() == theirs.keys()
+            assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 def test_a_missing_detector_is_one_clear_line(folder):
     (folder / "snapshot-detector-best-020.pt").unlink()
     with pytest.raises(ModelError, match="the detector, which finds the animals, is missing") as told:

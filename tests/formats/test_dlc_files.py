@@ -19,6 +19,7 @@ from ethopose.formats import FORMATS, format_for, read_poses
 from ethopose.formats.careful_pickle import Standin, unpickle
 from ethopose.formats.dlc import find_output, predict_output_path
 from ethopose.formats.pandas_hdf5 import read_hdf
+from ethopose.store import Result
 
 ALL = pytest.mark.parametrize("case", CASES)
 
@@ -353,3 +354,17 @@ def test_the_table_of_a_video_is_found_by_its_model_or_as_the_only_one(tmp_path)
     assert find_output(video, new) == find_output("cam1.mp4", new, tmp_path) == tmp_path / f"cam1{new}.h5"
     with pytest.raises(DataError, match=rf"several tables of cam1.mp4: cam1{old}.h5, cam1{new}.h5"):
         find_output(video)
+
+
+def test_a_result_is_counted_once_for_all_its_files(shared_data, make_result, tmp_path, monkeypatch):
+    poses, more = given(shared_data / "dlc3/files/multi_plain_100_frames")
+    passes, parts = [], Result.__iter__
+    monkeypatch.setattr(Result, "__iter__", lambda self: passes.append(self) or parts(self))
+    named = make_result(poses, **more)
+    FORMATS["dlc-meta"].write(named, tmp_path / "named_meta.pickle")
+    assert passes == [], "it has no more animals than are named"
+    more["provenance"]["deeplabcut"] = more["provenance"]["deeplabcut"] | {"individuals": ["one"]}
+    result = make_result(poses, **more)
+    for name in ("dlc-meta", "dlc-full", "dlc-h5"):
+        FORMATS[name].write(result, tmp_path / f"clip{FORMATS[name].suffix}")
+    assert len(passes) == 3, "once to count, and once for each that holds poses"

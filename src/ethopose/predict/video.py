@@ -234,4 +234,4 @@ def _check_window(video: Video, predictor: Predictor) -> None:
     if predictor.window and (predictor.window[1] > width or predictor.window[3] > height):
         part = ",".join(map(str, predictor.window))
         what = f"the part {part} reaches beyond frames of {width} x {height} px"
-        raise UsageError(what, where=video.path, fix="give another --cropping")
+        raise UsageError(what, where=video.path, fix="give another --cropping, or none")

@@ -117,6 +117,8 @@ def _configuration(place: Place) -> Config:
     from ethopose.families.checkpoint import read_checkpoint  # imports torch
 
     config = read_checkpoint(place.snapshot).get("config")
+    if not isinstance(config, dict) and place.beside.is_file():
+        return read_yaml(place.beside)
     if not isinstance(config, dict):
         raise ModelError(
             "no configuration is in it, and none lies beside it",
@@ -180,7 +182,12 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
 
         if stage < len(snapshots) - 1:
             return stored.detector_weights(snapshots[stage])
-        return stored.stage_weights(place.snapshot, part, names)
+        unread = [
+            f"heads.{number}.{layers}"
+            for number, name in enumerate(names)
+            for layers in networks.unread(name, heads[name])
+        ]
+        return stored.stage_weights(place.snapshot, part, names, unread)
 
     alone = partial(_read, place.snapshot, detected=False) if paired else None
     whose = (place.snapshot if place.exported else place.folder,)

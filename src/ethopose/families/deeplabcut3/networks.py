@@ -147,6 +147,16 @@ def _heatmap(config: Config, source: int) -> Part:
     return Part(name="located_map", options=options)
 
 
+def unread(name: str, config: Config) -> tuple[str, ...]:
+    """Layers of a head, by their names here, that its snapshot has and that nothing reads."""
+    predictor: Config = given(config, "predictor", {})
+    if config.get("type") == "DLCRNetHead":
+        return ("begin.",) if given(config, "num_stages", 5) == 0 else ()
+    plain = config.get("type") == "HeatmapHead" and config.get("locref_config")
+    ignored = name == "identity" or not given(predictor, "location_refinement", True)
+    return ("offsets.",) if plain and ignored else ()
+
+
 def _staged(config: Config, source: int) -> Part:
     predictor: Config = given(config, "predictor", {})
     generators: Config = given(config, "target_generator", {})

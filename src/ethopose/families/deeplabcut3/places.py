@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -28,12 +29,17 @@ class Place:
     @property
     def exported(self) -> bool:
         """Whether configuration and weights, also the detector's, are in one file."""
-        return not (self.folder / CONFIG).is_file()
+        return fnmatch(self.snapshot.name, EXPORTED) or not self.beside.is_file()
+
+    @property
+    def beside(self) -> Path:
+        """Where the configuration of a `train` folder lies."""
+        return self.folder / CONFIG
 
     @property
     def config(self) -> Path:
         """The file that the configuration is in."""
-        return self.snapshot if self.exported else self.folder / CONFIG
+        return self.snapshot if self.exported else self.beside
 
     @property
     def uid(self) -> str:

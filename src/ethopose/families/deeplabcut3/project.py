@@ -11,6 +11,7 @@ from ethopose.families.deeplabcut3.places import CONFIG, DETECTOR, MODELS, PROJE
 from ethopose.families.files import folder_of, read_yaml
 
 BEST, ALL = "best", "all"
+DEPTH = 4  # folders that a modelprefix may have, one within the other, and one more
 
 
 def choose(
@@ -55,7 +56,7 @@ def is_project(path: Path) -> bool:
     folder = folder_of(path)
     if (path != folder and path.name != PROJECT) or not (folder / PROJECT).is_file():
         return False
-    return (folder / MODELS).is_dir() or any(folder.glob(f"*/{MODELS}"))
+    return any(any(folder.glob("*/" * depth + MODELS)) for depth in range(DEPTH))
 
 
 def _read(folder: Path) -> dict[str, Any]:

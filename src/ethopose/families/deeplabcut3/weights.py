@@ -137,15 +137,18 @@ def detector_weights(snapshot: Path) -> dict[str, Tensor]:
     return {_substituted(name, DETECTORS): tensor for name, tensor in state.items()}
 
 
-def stage_weights(snapshot: Path, backbone: Part, heads: Sequence[str]) -> dict[str, Tensor]:
-    """Every weight of a snapshot; `heads` are their names there, in our order.
+def stage_weights(
+    snapshot: Path, backbone: Part, heads: Sequence[str], unread: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """Every weight of a snapshot, but of layers that are `unread`; `heads` are named as there, in our order.
 
     Raises:
         ModelError: it holds none.
     """
     numbers = {f"heads.{name}.": f"heads.{number}." for number, name in enumerate(heads)}
     state = _state(read_checkpoint(snapshot), "pose", snapshot)
-    return {_renamed(name, backbone, numbers): tensor for name, tensor in state.items()}
+    renamed = {_renamed(name, backbone, numbers): tensor for name, tensor in state.items()}
+    return {name: tensor for name, tensor in renamed.items() if not name.startswith(tuple(unread))}
 
 
 def _state(content: Mapping[str, Any], exported: str, snapshot: Path) -> dict[str, Tensor]:
