@@ -119,6 +119,8 @@ def openvino() -> Any:
 
 @lru_cache(maxsize=1)
 def _core() -> Any:
+    # its binding to NumPy is made when first used, and two threads that do so at once wait for ever
+    _ = openvino().Tensor(np.zeros((1, 1), np.float32), shared_memory=True).data
     return openvino().Core()
 
 
