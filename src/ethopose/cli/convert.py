@@ -19,7 +19,10 @@ def add_to(app: typer.Typer) -> None:
 
 def convert(
     context: typer.Context,
-    source: Annotated[Path, Argument(help="A result folder, or a model of any tool.", show_default=False)],
+    source: Annotated[
+        list[Path],
+        Argument(help="A result folder, a model of any tool, or the two of a pair.", show_default=False),
+    ],
     out: Annotated[Path, Argument(help="The file, or the model folder, to write.", show_default=False)],
     format: Annotated[
         str | None, Option(help="slp, csv, dlc-h5, dlc-csv ...; told by the file's name if left out.")

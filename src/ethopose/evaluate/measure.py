@@ -24,6 +24,7 @@ from ethopose.evaluate.stored import found_in_result
 from ethopose.evaluate.summary import summarise
 from ethopose.families import Model, load
 from ethopose.formats import read_labels
+from ethopose.formats.dlc_shuffles import shuffle_of
 from ethopose.metrics import reliability
 from ethopose.predict import Options
 from ethopose.predict.options import options_from
@@ -34,7 +35,8 @@ log = logging.getLogger(__name__)
 
 Target = Model | Result | str | Path | Sequence[str | Path]
 Progress = Callable[[int, int], None]  # (images done, images in all)
-USELESS = ("frames", "format", "strict", "cropping", *WAYS)  # options of a prediction that mean nothing here
+# options of a prediction that mean nothing here
+USELESS = ("frames", "format", "strict", "cropping", "conditions", "detections", "detector_batch_size", *WAYS)
 
 
 def evaluate(
@@ -69,7 +71,7 @@ def evaluate(
         raise UsageError(f"pcutoff is {pcutoff}", fix="give a number from 0 to 1")
     source = _opened(target, trust_code=bool(predicting.get("trust_code")))
     options = _options(source, predicting)
-    placed = labels if isinstance(labels, Labels) else read_labels(labels, missing_images="keep")
+    placed = labels if isinstance(labels, Labels) else _placed(source, Path(labels))
     splits = splits_of(placed, _folders(source))
     wanted = chosen(placed, splits, split)
     known = source.spec.skeleton if isinstance(source, Model) else source.skeleton
@@ -101,6 +103,13 @@ def _opened(target: Target, *, trust_code: bool) -> Model | Result:
     if isinstance(target, str | Path) and is_result(Path(target)):
         return read(target)
     return load(target, trust_code=trust_code)
+
+
+def _placed(source: Model | Result, labels: Path) -> Labels:
+    """Labels; of a project that the model lies in, with the split that it was trained on."""
+    project = labels.resolve() if labels.is_dir() else labels.resolve().parent
+    named = (shuffle_of(folder.resolve(), project) for folder in _folders(source))
+    return read_labels(labels, shuffle=next(filter(None, named), None), missing_images="keep")
 
 
 def _options(source: Model | Result, given: dict[str, Any]) -> Options:

@@ -64,7 +64,8 @@ def load(
         raise UsageError(
             f"a {found.spec.kind} model reads crops and needs to be told where the animals are",
             where=paths[0],
-            fix=f"give its {other} model as well: -m {other.upper()} -m {paths[0].name}",
+            fix=f"give its {other} model as well: -m {other.upper()} -m {paths[0].name}"
+            + (", or --conditions FILE" if preparation.conditions else ""),
         )
     _load_code(found, trusted=trust_code)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from ethopose import formats
 from ethopose.core import UsageError
 from ethopose.families import FAMILIES, choose, load, native
 from ethopose.store import Result
+
+log = logging.getLogger(__name__)
 
 
 def convert(
@@ -44,6 +47,9 @@ def _convert_model(paths: Sequence[Path], out: Path, *, overwrite: bool) -> Path
         fix = "--overwrite replaces it" if native.recognises(out) else "name another folder"
         raise UsageError("there is something of this name already", where=out, fix=fix)
     model = load(paths, alone=True)
+    if model.window is not None:
+        part = ",".join(map(str, model.window))
+        log.warning("its project looks at a part of frames; the new folder has none: --cropping %s", part)
     if any(path == out.resolve() for path in model.paths):
         raise UsageError("a model is not written over itself", where=out, fix="name another folder")
     came = {"family": model.spec.family, "name": model.spec.name, "digest": model.digest}

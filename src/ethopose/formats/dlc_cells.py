@@ -174,10 +174,13 @@ def cells_of(part: Part, layout: Layout, nowhere: Lists | None = None) -> Cells:
     if identity is None:
         return Cells(frames, animals, single, boxes, None)
     identity = identity.reshape(len(frames), n, len(layout.keypoints), n)
-    if nowhere is not None and np.all(nowhere.length == n):
+    if nowhere is not None:
+        told = nowhere.length == n  # nothing is, of frames that could not be read
+        likely = np.zeros((len(frames), n), np.float32)
+        likely[told] = nowhere.value[np.repeat(told, nowhere.length)].reshape(-1, n)
         vacant = np.ones((len(frames), n), bool)
         vacant[row, place] = False
-        identity[vacant] = nowhere.value.reshape(-1, n)[np.nonzero(vacant)[0], None]
+        identity[vacant] = likely[np.nonzero(vacant)[0], None]
     return Cells(frames, animals, single, boxes, identity)
 
 

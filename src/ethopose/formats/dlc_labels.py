@@ -33,7 +33,7 @@ def recognises_project(path: Path) -> bool:
     return (folder / "config.yaml").is_file() and (folder / "labeled-data").is_dir()
 
 
-def read_project(path: Path, shuffle: int | None) -> Labels:
+def read_project(path: Path, shuffle: int | str | None) -> Labels:
     """All labels of a project's listed videos, split as its stored shuffle says.
 
     Raises:

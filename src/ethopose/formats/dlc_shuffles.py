@@ -18,15 +18,28 @@ from ethopose.formats.label_images import listed, plain_path
 logger = logging.getLogger(__name__)
 
 
-def read_shuffle(folder: Path, config: dict[str, Any], labels: Labels, shuffle: int | None) -> Labels:
+NAMED = re.compile(r"iteration-(\d+)/.*-trainset(\d+)shuffle(\d+)")  # where a model of a shuffle lies
+
+
+def shuffle_of(model: Path, project: Path) -> str | None:
+    """The name of the shuffle that a model of a project was trained on; None for other models."""
+    train = model if model.is_dir() else model.parent
+    name = "/".join(train.parts[-3:-1])
+    return name if project in train.parents and NAMED.fullmatch(name) else None
+
+
+def read_shuffle(folder: Path, config: dict[str, Any], labels: Labels, shuffle: int | str | None) -> Labels:
     """The labels with the splits "train" and "test" of a stored shuffle; as they were where none is stored.
 
-    None takes the shuffle of the lowest number, 0 none. Images labelled since it was made belong to neither
-    split.
+    None takes the shuffle of the lowest number, 0 none; a text is a name of `shuffle_of`. Images labelled
+    since it was made belong to neither split.
 
     Raises:
         DataError: there is no such shuffle. FormatError: its files are damaged.
     """
+    if isinstance(shuffle, str) and (named := NAMED.fullmatch(shuffle)):
+        iteration, percent, shuffle = map(int, named.groups())
+        config = {**config, "iteration": iteration, "TrainingFraction": [(percent + 0.5) / 100]}
     stored = _stored(folder, config)
     if shuffle == 0 or (shuffle is None and not stored):
         return labels

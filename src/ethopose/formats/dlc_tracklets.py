@@ -1,7 +1,4 @@
-"""DeepLabCut's tracklets (`_el.pickle`, `_bx.pickle`, `_sk.pickle`): stretches of animals, read only.
-
-DeepLabCut makes tracks of them, which `ethopose track` does in its own way.
-"""
+"""DeepLabCut's tracklets (`_el.pickle`, `_bx.pickle`, `_sk.pickle`): stretches of animals, read only."""
 
 from __future__ import annotations
 

@@ -37,14 +37,14 @@ _PROJECT = "a DeepLabCut project or its config.yaml"
 
 
 def read_labels(
-    path: Path | str, *, shuffle: int | None = None, missing_images: Literal["skip", "keep"] = "skip"
+    path: Path | str, *, shuffle: int | str | None = None, missing_images: Literal["skip", "keep"] = "skip"
 ) -> Labels:
     """The labels at a path, whatever tool made them, recognised by what is there.
 
     Coordinates are px of the image, the centre of its top left pixel at (0, 0). `shuffle` names the stored
-    split of a DeepLabCut project (None: the first, 0: none). Images that are missing on this machine are
-    left out with a warning, or kept as they are told; whether pictures can be read is for `check_labels` to
-    say.
+    split of a DeepLabCut project (None: the first, 0: none), by its number, or by the folders that a model of
+    it lies in. Images that are missing on this machine are left out with a warning, or kept as they are told;
+    whether pictures can be read is for `check_labels` to say.
 
     Raises:
         FormatError: nothing that is understood, or damaged. DataError: labels that contradict themselves,
@@ -60,7 +60,7 @@ def read_labels(
         if source is None:
             known = "; ".join((_PROJECT, *(source.name for source in SOURCES)))
             raise FormatError("no labels that are understood", where=path, fix=f"name one of: {known}")
-        if shuffle:
+        if shuffle and not isinstance(shuffle, str):
             raise DataError(
                 "only DeepLabCut projects store shuffles", where=path, fix="leave out the shuffle"
             )

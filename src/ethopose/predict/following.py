@@ -111,5 +111,4 @@ class InOrder:
 
 def nobody(keypoints: int) -> Seen:
     """What is seen in a frame that cannot be read."""
-    nothing = no_instances(keypoints)
-    return Seen(nothing, nothing, track=np.empty(0, np.int32))
+    return Seen(no_instances(keypoints), no_instances(2), track=np.empty(0, np.int32))

@@ -124,7 +124,7 @@ class Options:
     @property
     def crops_only(self) -> bool:
         """Whether of a model only the part is wanted that reads crops."""
-        return self.top_down_dynamic is not None
+        return self.top_down_dynamic is not None or self.conditions is not None
 
     def formats(self, spec: ModelSpec) -> tuple[str, ...]:
         """What the model's own tool would write."""

@@ -21,7 +21,7 @@ from ethopose.models.conditions import (
     rescored,
 )
 from ethopose.models.grouping import GROUPINGS, Arrays, Context, Grouping, Instances, no_instances
-from ethopose.models.grouping.instances import make_instances
+from ethopose.models.grouping.instances import make_instances, strongest
 from ethopose.models.preparation import Fitted, Images, fit, to_pictures, unscaled
 from ethopose.models.spec import Stage
 from ethopose.predict.beside import beside, with_all
@@ -183,8 +183,10 @@ class Predictor:
     def _told(self, images: Images, told: Conditions, profile: Profile) -> Seen:
         """The animals that conditions tell of, as sure as both are."""
         told, instances, boxes = self.conditioned(images, told, profile)
-        sure = replace(instances, confidence=rescored(instances.confidence, told))
-        return Seen(sure, boxes, np.zeros(len(images), bool))
+        confidence = rescored(instances.confidence, told)
+        sure = replace(instances, confidence=confidence, score=confidence.sum(1))
+        rows = _highest(sure, self.limit)
+        return Seen(sure[rows], boxes[rows], np.zeros(len(images), bool))
 
     def conditioned(
         self, images: Images, told: Conditions, profile: Profile
@@ -201,8 +203,7 @@ class Predictor:
             corners = boxes_around(told, images.shape[1:3], how.margin).reshape(-1, 2, 2)
             corners[:, 1] += corners[:, 0]
         if not len(pictures):
-            nothing = no_instances(len(self.model.spec.skeleton.keypoints))
-            return told, nothing, nothing
+            return told, no_instances(len(self.model.spec.skeleton.keypoints)), no_instances(2)
         found = second.found(pictures, self._crops, profile)
         with profile.during("grouping"):
             rows = np.arange(len(pictures))
@@ -311,6 +312,14 @@ class Runner:
             return compile_stage(replace(self._source, floats=floats), shape, self._compute)
         except ModelError as error:
             raise ModelError(error.what, where=error.where or self._where, fix=error.fix) from error
+
+
+def _highest(instances: Instances, limit: int | None) -> np.ndarray:
+    """Rows of the `limit` highest scores of each frame, in their order."""
+    frames = np.unique(instances.frame)
+    each = [np.flatnonzero(instances.frame == frame) for frame in frames]
+    kept = [np.sort(rows[strongest(instances.score[rows], limit)]) for rows in each]
+    return np.concatenate([np.empty(0, np.int64), *kept])
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

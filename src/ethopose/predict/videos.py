@@ -84,9 +84,8 @@ def predict_all(
 
 def _loaded(model: ModelLike, options: Options) -> Model:
     if not isinstance(model, Model):
-        alone = options.conditions is not None  # what would find the animals is not needed
-        return load(model, alone=alone, crops_only=options.crops_only, trust_code=options.trust_code)
-    if not options.crops_only:
+        return load(model, crops_only=options.crops_only, trust_code=options.trust_code)
+    if options.top_down_dynamic is None:
         return model
     if model.alone is None:
         what = f"--top-down-dynamic is for top-down models of DeepLabCut, and this one is {model.spec.kind}"

@@ -53,8 +53,8 @@ class Recipe:
     def engine(self) -> tuple[object, ...]:
         """What of it has to be loaded and compiled."""
         told = self.options
-        how = told.peak_threshold, told.max_instances, told.window, told.batch_size, told.way
-        return (self.model, told.compute, *how)
+        how = told.peak_threshold, told.max_instances, told.cropping, told.batch_size, told.way
+        return (self.model, told.compute, *how, told.detections, told.detector_batch_size)
 
     @property
     def record(self) -> dict[str, Any]:

@@ -23,6 +23,8 @@ KINDS: dict[str, Kind] = {
 }
 
 
+RUN_ONLY = ("assembly", "by_centre", "together")  # groupings
+
 # layers of heads whose rows are keypoints, edges or individuals, by head
 BY_NAME = {
     "probability_map": ("layer", "visible"),
@@ -45,12 +47,21 @@ def role(stage: Stage) -> str:
     return "instance" if stage.preparation.crop else "single"
 
 
+def _check(donor: Model) -> None:
+    """Refuse networks that are run, and not trained."""
+    last = donor.spec.stages[-1]
+    if last.preparation.conditions is not None or last.grouping.name in RUN_ONLY:
+        what = f"{donor.spec.name} is run here, and not trained: {donor.spec.kind}, {last.grouping.name}"
+        raise SpecError(what, where=donor.paths[0], fix="start from a model of another kind, or from nothing")
+
+
 def inherited(config: Config, donor: Model, facts: Facts) -> Config:
     """The configuration with what the donor's networks are, where it does not say otherwise.
 
     Raises:
         SpecError: the donor is of another kind, or another network is asked for.
     """
+    _check(donor)
     stages = dict(config.stages)
     known = [stage for stage in donor.spec.stages if role(stage) in KINDS]
     kind = config.kind or KINDS[role(known[0])]

@@ -16,7 +16,7 @@ from ethopose.models.spec import Conditioning, Preparation
 if TYPE_CHECKING:
     from torch import Tensor
 
-BOTH = "name both: -m CONDITIONS -m {}"
+BOTH = "name both, -m CONDITIONS -m {}, or --conditions FILE"
 
 
 def prepared(plain: Preparation, config: Config) -> Preparation:

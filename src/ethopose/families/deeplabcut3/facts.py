@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from ethopose.core import ModelError
 from ethopose.families.deeplabcut3.networks import Config, given
-from ethopose.families.deeplabcut3.places import PROJECT, SHUFFLE, Place
+from ethopose.families.deeplabcut3.places import DEPTH, PROJECT, SHUFFLE, Place
 from ethopose.families.files import read_yaml
 
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+")
@@ -41,7 +41,7 @@ def facts(place: Place, config: Config) -> dict[str, Any]:
 
 def _project(train: Path) -> Config:
     """The configuration of the project that a `train` folder lies in, if it does."""
-    for folder in train.absolute().parents[:6]:
+    for folder in train.absolute().parents[: 3 + DEPTH]:
         if (folder / PROJECT).is_file():
             try:
                 told = read_yaml(folder / PROJECT)

@@ -152,7 +152,7 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
     project = facts(place, config)
     if detector and method != "td":
         raise UsageError(f"a {METHODS[method]} model has no detector", where=detector, fix="leave it out")
-    if method != "td" and not detected:
+    if method == "bu" and not detected:
         what = f"a {METHODS[method]} model does not read crops that a detector finds"
         raise UsageError(what, where=place.folder, fix="leave out --top-down-dynamic")
     snapshots = [place.snapshot]

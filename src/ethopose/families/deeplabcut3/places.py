@@ -13,6 +13,7 @@ from ethopose.core import ModelError
 
 CONFIG, PROJECT = "pytorch_config.yaml", "config.yaml"
 MODELS = "dlc-models-pytorch"
+DEPTH = 4  # folders that a modelprefix may have, one within the other, and one more
 EXPORTED = "DLC_*_snapshot-*.pt"
 SNAPSHOT = re.compile(r"snapshot-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")
 DETECTOR = re.compile(r"snapshot-detector-(?P<uid>(?P<best>best-)?0*(?P<epoch>\d+))\.pt")

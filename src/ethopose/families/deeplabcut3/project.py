@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ethopose.core import ModelError, UsageError
-from ethopose.families.deeplabcut3.places import CONFIG, DETECTOR, MODELS, PROJECT, SNAPSHOT, snapshots
+from ethopose.families.deeplabcut3.places import CONFIG, DEPTH, DETECTOR, MODELS, PROJECT, SNAPSHOT, snapshots
 from ethopose.families.files import folder_of, read_yaml
 
 BEST, ALL = "best", "all"
-DEPTH = 4  # folders that a modelprefix may have, one within the other, and one more
 
 
 def choose(
@@ -44,7 +43,7 @@ def choose(
         raise UsageError("a train folder is of one shuffle", where=folder, fix="name the project's folder")
     wanted = told.get("snapshotindex") if snapshot is None else snapshot
     chosen = [_chosen(snapshots(folder, SNAPSHOT), wanted, folder)]
-    if detector_snapshot is None and _is_top_down(folder):
+    if detector_snapshot is None and _is_top_down(folder) and snapshots(folder, DETECTOR):
         detector_snapshot = told.get("detector_snapshotindex")
     if detector_snapshot is not None:
         chosen.append(_chosen(snapshots(folder, DETECTOR), detector_snapshot, folder))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ethopose.models.grouping.assembling import assemble
-from ethopose.models.grouping.instances import Arrays, Context, Instances, make_instances
+from ethopose.models.grouping.instances import Arrays, Context, Instances, make_instances, strongest
 
 MIN_CONFIDENCE, MIN_LINKS, MAX_OVERLAP = 0.1, 2, 0.8
 MOST = 32  # peaks of a keypoint that links are looked for among, where nobody says how many animals there are
@@ -48,11 +48,12 @@ class Assembly:
             zip(found["xy"], found["value"], lines, strict=True)
         ):
             peak, score = self._animals(xy, value, line_score, context.threshold)
-            limit = slice(context.limit)
-            pictures.append(np.full(len(peak), picture)[limit])
-            places.append(_taken(xy, peak)[limit])
-            confidences.append(_taken(value, peak)[limit])
-            scores.append(score[limit])
+            rows = np.sort(strongest(score, context.limit))
+            peak, score = peak[rows], score[rows]
+            pictures.append(np.full(len(peak), picture))
+            places.append(_taken(xy, peak))
+            confidences.append(_taken(value, peak))
+            scores.append(score)
         return make_instances(
             context,
             np.concatenate(pictures),
