@@ -159,6 +159,18 @@ def test_what_lacks_is_one_clear_line(project):
         load(train)
 
 
+def test_what_fails_before_its_first_frame_leaves_nothing(project, shared_data, tmp_path):
+    train = next(project.glob("dlc-models-pytorch/*/*/train"))
+    snapshot = next(train.glob("snapshot-*.pt"))
+    content = torch.load(snapshot, weights_only=False)
+    content["model"].popitem()
+    torch.save(content, snapshot)
+    video = next(shared_data.glob("dlc3/real/*/videos/*.mp4"))
+    with pytest.raises(ModelError, match=r"not those of the network.*in: .*train"):
+        ethopose.predict(video, train, out=tmp_path / "x.ethopose", frames="0-3")
+    assert not list(tmp_path.glob("x*"))
+
+
 def write_snapshots(train, *names: str) -> None:
     content = next(train.glob("snapshot-best-*.pt")).read_bytes()
     for name in names:
@@ -307,6 +319,8 @@ def test_a_prefix_may_be_of_several_folders(project):
     assert is_project(project)
     (chosen,) = choose(project, modelprefix="mine/of/old")
     assert chosen.is_relative_to(project / "mine")
+    _cropped(project, cropping=True, x1=40, x2=600, y1=20, y2=460)
+    assert load(chosen).window == (40, 600, 20, 460)
 
 
 def _changed(folder, change):

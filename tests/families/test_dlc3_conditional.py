@@ -189,6 +189,25 @@ def test_frames_without_conditions_are_frames_without_animals(pair, tmp_path):
     np.testing.assert_allclose(few.xy, whole.xy, atol=1e-3)
 
 
+def test_of_the_animals_that_are_told_the_surest_stay(pair, tmp_path):
+    animals = [[[30, 20, sure], [50, 40, sure]] for sure in (0.5, 0.9, 0.7)]
+    (tmp_path / "told.json").write_text(json.dumps([animals, animals[:1]]))
+    every = predicted(pair, "alone", tmp_path / "every", conditions=tmp_path / "told.json", format="none")
+    two = predicted(
+        pair, "alone", tmp_path / "two", conditions=tmp_path / "told.json", format="none", max_instances=2
+    )
+    assert every.frames.animals.tolist() == [3, 1, 0, 0]
+    assert two.frames.animals.tolist() == [2, 1, 0, 0]
+    np.testing.assert_array_equal(two.confidence, every.confidence[[1, 2, 3]])
+
+
+def test_told_from_a_file_a_network_needs_no_other_model(project, tmp_path):
+    write_conditional(project / CONDITIONAL, shuffle=9)
+    with pytest.raises(ModelError, match=r"shuffle 9.*--conditions FILE"):
+        load(project / CONDITIONAL)
+    assert len(load(project / CONDITIONAL, crops_only=True).spec.stages) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

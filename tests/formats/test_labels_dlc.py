@@ -12,6 +12,7 @@ from label_files import KEYPOINTS, columns, points, write_csv, write_h5, write_p
 from ethopose.core import DataError, FormatError
 from ethopose.formats import read_labels
 from ethopose.formats.careful_pickle import unpickle
+from ethopose.formats.dlc_shuffles import shuffle_of
 
 ROWS = [("labeled-data", "a", f"img{number:03d}.png") for number in range(5)]
 
@@ -164,6 +165,11 @@ def test_stored_shuffles_are_honoured_by_number(project, caplog):
     seventh = read_labels(project, shuffle=7).splits
     assert {name: members.tolist() for name, members in seventh.items()} == {"train": [0, 1, 2], "test": [4]}
     assert "not learned from" in caplog.text
+    train = project / "dlc-models-pytorch/iteration-0/mice-trainset80shuffle7/train"
+    train.mkdir(parents=True)
+    assert read_labels(project, shuffle=shuffle_of(train, project)).splits["test"].tolist() == [4]
+    assert shuffle_of(train / "snapshot-1.pt", project) == shuffle_of(train, project)
+    assert shuffle_of(train, project / "other") is shuffle_of(project / "models/mice", project) is None
     assert read_labels(project, shuffle=0).splits == {}
     with pytest.raises(DataError, match="no shuffle 3; stored are 1, 7"):
         read_labels(project, shuffle=3)

@@ -51,7 +51,7 @@ def load(
     if len(families) > 1:
         raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(paths))
     family = next(iter(families.values()))
-    if crops_only:
+    if crops_only and (family.read_alone is not None or not alone):
         if family.read_alone is None:
             raise UsageError(f"models of {family.name} have no part that reads crops alone", where=paths[0])
         return family.read_alone(paths)

@@ -84,7 +84,8 @@ def predict_all(
 
 def _loaded(model: ModelLike, options: Options) -> Model:
     if not isinstance(model, Model):
-        return load(model, crops_only=options.crops_only, trust_code=options.trust_code)
+        alone = options.conditions is not None
+        return load(model, alone=alone, crops_only=options.crops_only, trust_code=options.trust_code)
     if options.top_down_dynamic is None:
         return model
     if model.alone is None:
