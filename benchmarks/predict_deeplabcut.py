@@ -55,9 +55,9 @@ def made(case: Case, options: argparse.Namespace) -> tuple[Path, Path]:
             cv2.imwrite(str(world / "images" / f"{index:03d}.png"), seen.image(frame)[..., ::-1])
             rows = np.flatnonzero(seen.truth.frame == frame)
             xy[index, seen.truth.individual[rows]] = seen.truth.xy[rows]
-        unseen = World(animals=case.animals, size=SIZE, frames=options.frames, seed=UNSEEN)
-        unseen.write(world / "video.mp4")
         np.savez(world / "labels.npz", xy=xy, keypoints=seen.skeleton.keypoints)
+    if not (video := video_of(world, options)).is_file():
+        World(animals=case.animals, size=SIZE, frames=options.frames, seed=UNSEEN).write(video)
     done = world / f"{case.network}.txt"
     if not done.is_file():
         command = [*driver(options), "train", str(world), case.network, "--minutes", str(options.minutes)]
@@ -65,6 +65,10 @@ def made(case: Case, options: argparse.Namespace) -> tuple[Path, Path]:
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         done.write_text(told.splitlines()[-1])
     return world, Path(done.read_text())
+
+
+def video_of(world: Path, options: argparse.Namespace) -> Path:
+    return world / f"video{options.frames}.mp4"
 
 
 def driver(options: argparse.Namespace) -> list[str]:
@@ -86,7 +90,7 @@ def ours(video: Path, model: Path, precision: str, profiles: list[dict]) -> Run:
 
 def peer(world: Path, case: Case, options: argparse.Namespace) -> Run:
     """`analyze_videos`, 8 frames at a time."""
-    command = [*driver(options), "analyze", str(world), case.network, str(world / "video.mp4")]
+    command = [*driver(options), "analyze", str(world), case.network, str(video_of(world, options))]
 
     def figures(text: str, whole: float) -> tuple[float, float]:
         seconds = json.loads(text.splitlines()[-1])["seconds"]
@@ -107,7 +111,7 @@ def main() -> None:
 
 def compare(case: Case, world: Path, model: Path, options: argparse.Namespace) -> None:
     """One case: runs in turn, and its table."""
-    video = world / "video.mp4"
+    video = video_of(world, options)
     options.model, options.video = [model], video
     runs: dict[str, list[Run]] = {}
     alone: dict[str, list[float]] = {}
@@ -117,7 +121,8 @@ def compare(case: Case, world: Path, model: Path, options: argparse.Namespace) -
     for _ in range(options.runs):
         for precision in ("fp32", "auto"):
             runs.setdefault(precision, []).append(ours(video, model, precision, profiles))
-            alone.setdefault(precision, []).append(network_alone(options, precision))
+            if case.detector is None:  # of two networks the stages tell
+                alone.setdefault(precision, []).append(network_alone(options, precision))
         runs.setdefault("DeepLabCut", []).append(peer(world, case, options))
     boxes = f", {case.detector}" if case.detector else ""
     print(f"\n{case.network}{boxes}, animals: {case.animals}\n")
@@ -147,7 +152,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--peer", type=Path, required=True, help="the Python that has deeplabcut")
     parser.add_argument("--minutes", type=float, default=8.0, help="of training, each network")
-    parser.add_argument("--frames", type=int, default=240)
+    parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", help="one case: network-animals, such as resnet_50-2")
     parser.add_argument("--train", action="store_true", help="only train")
