@@ -40,6 +40,7 @@ def spec(name: str = "mice") -> ModelSpec:
         ),
         pixel_origin=0.5,
         result_formats=("slp",),
+        tracked_formats=("slp", "csv"),
         provenance={"made_by": "a test", "numbers": [1, 2.5]},
     )
 

@@ -15,6 +15,7 @@ from ethopose.models.grouping.instances import Context, make_instances
 from ethopose.models.preparation import Fitted
 from ethopose.models.spec import Conditioning, Preparation
 from ethopose.predict.by_conditions import ByConditions
+from ethopose.predict.following import Seen
 from ethopose.predict.profile import Profile
 
 GOLDEN = Path(__file__).parent / "golden/dlc3_tracks.npz"
@@ -44,7 +45,7 @@ class Truth:
 
     def animals(self, pictures, batch, profile, *, limit):
         self.asked.append(self.frame)
-        return instances(world.others(self.frame)), np.zeros(1, bool)
+        return Seen(instances(world.others(self.frame)))
 
     def conditioned(self, images, told, profile):
         told, _, _ = condition_crops(images, told, (8, 8), HOW)

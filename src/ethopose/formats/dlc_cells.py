@@ -86,26 +86,20 @@ class Cells:
         return np.concatenate([self.animals.reshape(n, -1), self.unique.reshape(n, -1)], axis=1)
 
 
-_LAYOUTS: WeakKeyDictionary[Result, dict[bool, Layout]] = WeakKeyDictionary()  # files are of one result
+_UNNAMED: WeakKeyDictionary[Result, int] = WeakKeyDictionary()  # several files are of one result
 
 
 def layout_of(result: Result, *, tracks: bool = False) -> Layout:
-    """The columns for a result, whose poses are read through once if there may be more animals than named; of
-    `tracks`, where nobody is in one of these, NaN."""
-    known = _LAYOUTS.setdefault(result, {})
-    if tracks not in known:
-        known[tracks] = _layout(result, tracks=tracks)
-    return known[tracks]
-
-
-def _layout(result: Result, *, tracks: bool) -> Layout:
+    """The columns for a result, which is read through once to count its animals; of `tracks`, where nobody is
+    in one of these, NaN."""
     manifest, facts = result.manifest, facts_of(result)
     known = result.tracks or result.skeleton.individuals
     given = () if known else tuple(map(str, facts.get("individuals") or ()))
-    if known or int(result.frames.animals.max(initial=0)) > len(given):
-        most = max((_unnamed(part, bool(result.tracks), len(known)) for part in result), default=0)
-    else:
-        most = 0  # as many as are named at most, and these have their columns
+    if result not in _UNNAMED:
+        _UNNAMED[result] = max(
+            (_unnamed(part, bool(result.tracks), len(known)) for part in result), default=0
+        )
+    most = _UNNAMED[result]
     names = (*known, *given)
     others = (name for name in map("individual{}".format, count(1)) if name not in names)
     wanted = len(known) + max(len(given), most)

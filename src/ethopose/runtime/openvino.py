@@ -154,9 +154,13 @@ def _save(
     module: torch.nn.Module, example: tuple[torch.Tensor, ...], names: tuple[str, ...], path: Path
 ) -> None:
     import torch
+    from numba.core.registry import cpu_target
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
+    # numba reads functions of `math` when it first compiles, and torch.export replaces them meanwhile
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
     # the front end itself, since `openvino.convert_model` writes to the home folder and reports its use
     with torch.no_grad(), _quiet():
         program = TorchFXPythonDecoder.from_exported_program(torch.export.export(module, example))

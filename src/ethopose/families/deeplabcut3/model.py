@@ -177,21 +177,25 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
     )
     digest = spec.digest(*map(file_digest, snapshots))
 
-    def weights(stage: int) -> dict[str, Tensor]:
-        from ethopose.families.deeplabcut3 import weights as stored  # imports torch
-
-        if stage < len(snapshots) - 1:
-            return stored.detector_weights(snapshots[stage])
-        unread = [
-            f"heads.{number}.{layers}"
-            for number, name in enumerate(names)
-            for layers in networks.unread(name, heads[name])
-        ]
-        return stored.stage_weights(place.snapshot, part, names, unread)
-
     alone = partial(_read, place.snapshot, detected=False) if paired else None
     whose = (place.snapshot if place.exported else place.folder,)
+    weights = partial(_weights, snapshots, part, heads)
     return Model(spec, digest, whose, weights, cropping(place.folder), alone)
+
+
+def _weights(snapshots: Sequence[Path], backbone: Part, heads: Config, stage: int) -> dict[str, Tensor]:
+    """Of a stage, by our names; the last snapshot is that of the network with `heads`."""
+    from ethopose.families.deeplabcut3 import weights as stored  # imports torch
+
+    if stage < len(snapshots) - 1:
+        return stored.detector_weights(snapshots[stage])
+    names = [name for name in HEADS if heads.get(name)]
+    unread = [
+        f"heads.{number}.{layers}"
+        for number, name in enumerate(names)
+        for layers in networks.unread(name, heads[name])
+    ]
+    return stored.stage_weights(snapshots[-1], backbone, names, unread)
 
 
 def _check_numbers(skeleton: Skeleton, heads: Mapping[str, Part]) -> None:
