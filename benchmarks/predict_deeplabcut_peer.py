@@ -28,6 +28,7 @@ import training_shared as peer
 from deeplabcut_timed import train_timed
 
 SCORER, BATCH = "people", 8
+EPOCHS = 10_000  # the clock ends it
 TRAINED_AT_ONCE, TRAINED_SIZE = 2, 160  # images and px of their crops: more steps in the minutes
 
 
@@ -110,7 +111,7 @@ def train(options: argparse.Namespace) -> None:
             "detector.runner.eval_interval": 10_000,
         }
         train_timed(config, peer.Clock(60 * options.minutes), own | boxes, shuffle, epochs=0)
-    train_timed(config, peer.Clock(60 * options.minutes), own, shuffle, detector_epochs=0)
+    train_timed(config, peer.Clock(60 * options.minutes), own, shuffle, epochs=EPOCHS, detector_epochs=0)
     print(folder)
 
 
