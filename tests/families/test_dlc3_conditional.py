@@ -201,8 +201,9 @@ def test_of_the_animals_that_are_told_the_surest_stay(pair, tmp_path):
     np.testing.assert_array_equal(two.confidence, every.confidence[[1, 2, 3]])
 
 
-def test_told_from_a_file_a_network_needs_no_other_model(project, tmp_path):
-    write_conditional(project / CONDITIONAL, shuffle=9)
+def test_told_from_a_file_a_network_needs_no_other_model(project):
+    config = yaml.safe_dump(conditional_config(shuffle=9))
+    (project / CONDITIONAL / "pytorch_config.yaml").write_text(config)
     with pytest.raises(ModelError, match=r"shuffle 9.*--conditions FILE"):
         load(project / CONDITIONAL)
     assert len(load(project / CONDITIONAL, crops_only=True).spec.stages) == 1
