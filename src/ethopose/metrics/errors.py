@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from ethopose.core import Poses
 from ethopose.metrics.points import Points
+
+BLOCK = 4096  # animals measured at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,14 @@ def errors(points: Points, *, pcutoff: float, body: float = np.nan) -> Errors:
 
 def body_length(truth: Poses) -> float:
     """The median over animals of the longest distance between two of their keypoints, px; NaN if none."""
-    spans = [float(np.nanmax(_distances(xy))) for xy in truth.xy if (~np.isnan(xy).any(axis=-1)).sum() > 1]
-    return float(np.median(spans)) if spans and np.median(spans) > 0 else float("nan")
+    several = truth.xy[(~np.isnan(truth.xy).any(axis=-1)).sum(axis=1) > 1]
+    blocks = [_longest(several[start : start + BLOCK]) for start in range(0, len(several), BLOCK)]
+    length = float(np.median(np.concatenate(blocks))) if blocks else 0.0
+    return length or float("nan")
 
 
-def _distances(xy: Float64[np.ndarray, "keypoint 2"]) -> Float64[np.ndarray, "keypoint keypoint"]:
-    return np.asarray(np.linalg.norm(xy[:, None] - xy[None], axis=-1))
+def _longest(xy: Float32[np.ndarray, "animal keypoint 2"]) -> Float32[np.ndarray, "animal"]:
+    return np.asarray(np.nanmax(np.linalg.norm(xy[:, :, None] - xy[:, None], axis=-1), axis=(1, 2)))
 
 
 def _of(measure: Callable[[np.ndarray], float], away: Float64[np.ndarray, "point"]) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import DataError, Poses
@@ -27,29 +27,42 @@ def match(found: Poses, truth: Poses, *, gate: float | None = None) -> Pairs:
     Pairs at `gate` px or more are no match: unless given, the median diagonal of the truth's animals; a
     truth of single points has none. Raises `DataError` unless both have the same keypoints, in any order.
     """
+    xy = in_order_of(truth, found).astype(np.float64)
+    rows, truth_rows = candidates(found.frame, truth.frame)
+    errors = np.linalg.norm(xy[rows] - truth.xy[truth_rows], axis=-1)
+    keep = _matched(
+        rows, truth.frame[truth_rows], mean_distance(errors), _gate(truth) if gate is None else gate
+    )
+    return Pairs(rows[keep], truth_rows[keep], errors[keep])
+
+
+def in_order_of(truth: Poses, found: Poses) -> Float32[np.ndarray, "instance keypoint 2"]:
+    """Where keypoints were found, in the truth's order. Raises `DataError` unless both have the same."""
     names = found.skeleton.keypoints
     if set(names) != set(truth.skeleton.keypoints):
         raise DataError(
             f"poses of {', '.join(names)} compared with a truth of {', '.join(truth.skeleton.keypoints)}"
         )
-    xy = found.xy[:, [names.index(name) for name in truth.skeleton.keypoints]].astype(np.float64)
-    rows, truth_rows = _candidates(found, truth)
-    errors = np.linalg.norm(xy[rows] - truth.xy[truth_rows], axis=-1)
+    return found.xy[:, [names.index(name) for name in truth.skeleton.keypoints]]
+
+
+def candidates(
+    frame: Int64[np.ndarray, " row"], other: Int64[np.ndarray, " other"]
+) -> tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]]:
+    """All pairs of a row of each in the same frame, by the one's row, then by the other's; both sorted."""
+    first = np.searchsorted(other, frame)
+    counts = np.searchsorted(other, frame, side="right") - first
+    rows = np.repeat(np.arange(len(frame)), counts)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, first[rows] + place
+
+
+def mean_distance(errors: Float64[np.ndarray, "pair keypoint"]) -> Float64[np.ndarray, " pair"]:
+    """The mean over the keypoints that both have, infinite where there is none."""
     known = ~np.isnan(errors)
     shared = known.sum(axis=1)
     distances = np.where(known, errors, 0).sum(axis=1) / np.maximum(shared, 1)
-    distances[shared == 0] = np.inf
-    keep = _matched(rows, truth.frame[truth_rows], distances, _gate(truth) if gate is None else gate)
-    return Pairs(rows[keep], truth_rows[keep], errors[keep])
-
-
-def _candidates(found: Poses, truth: Poses) -> tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]]:
-    """All pairs of a row of each in the same frame: by frame, then row, then row of the truth."""
-    first = np.searchsorted(truth.frame, found.frame)
-    counts = np.searchsorted(truth.frame, found.frame, side="right") - first
-    rows = np.repeat(np.arange(len(found)), counts)
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return rows, first[rows] + place
+    return np.asarray(np.where(shared == 0, np.inf, distances))
 
 
 def _matched(

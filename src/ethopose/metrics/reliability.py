@@ -13,9 +13,9 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Confidence against the share of points that are right, in bins of equal numbers of points."""
+    """Confidence against the share of points (or joins) that are right, in bins of equal numbers of them."""
 
-    within: float  # px from the label that count as right
+    within: float  # px from the label that count as right; NaN: right or wrong was told
     confidence: Float64[np.ndarray, "bin"]  # mean of each bin, ascending
     right: Float64[np.ndarray, "bin"]  # share of its points
     count: Int64[np.ndarray, "bin"]
@@ -29,7 +29,13 @@ def reliability(
 ) -> Reliability:
     """Of points with a confidence (0 to 1) and an error in px; others are passed over."""
     known = ~(np.isnan(confidence) | np.isnan(error))
-    sure, right = confidence[known], error[known] <= within
+    return calibration(confidence[known], error[known] <= within, within=within)
+
+
+def calibration(
+    sure: Float64[np.ndarray, "point"], right: Bool[np.ndarray, "point"], *, within: float = np.nan
+) -> Reliability:
+    """Of certainties (0 to 1), and whether each was right."""
     order = np.argsort(sure, kind="stable")
     bins = [rows for rows in np.array_split(order, BINS) if len(rows)]
     means = np.array([sure[rows].mean() for rows in bins])

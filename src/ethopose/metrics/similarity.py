@@ -33,11 +33,21 @@ def similarity(
     d is a keypoint's distance in px; one that was not found counts 0. The form is that of pycocotools
     2.0; `area` in px² and above 0. NaN for an animal without labelled keypoints.
     """
-    squared = ((found[:, None] - truth[None]) ** 2).sum(axis=-1)
+    return of_pairs(truth, found[:, None], area, sigma)
+
+
+def of_pairs(
+    truth: Float64[np.ndarray, "*pair keypoint 2"],
+    found: Float64[np.ndarray, "*pair keypoint 2"],
+    area: Float64[np.ndarray, "*pair"],
+    sigma: Float64[np.ndarray, "keypoint"],
+) -> Float64[np.ndarray, "*pair"]:
+    """The same of pairs whose shapes broadcast."""
+    squared = ((found - truth) ** 2).sum(axis=-1)
     squared = np.where(np.isnan(squared), np.inf, squared)
-    likeness = np.exp(-squared / (2 * area[:, None] * (2 * sigma) ** 2))
+    likeness = np.exp(-squared / (2 * area[..., None] * (2 * sigma) ** 2))
     there = labelled(truth)
-    count = there.sum(axis=1).astype(np.float64)
+    count = there.sum(axis=-1).astype(np.float64)
     count[count == 0] = np.nan
     return np.asarray(np.where(there, likeness, 0).sum(axis=-1) / count)
 
