@@ -4,6 +4,8 @@ slow references, and answers that are known.
 
 import json
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import permutations
 from pathlib import Path
 
@@ -181,6 +183,14 @@ def poses(frame, track, xy, **columns) -> Poses:
     return Poses(skeleton, np.asarray(frame, np.int64), xy, *known, np.asarray(track, np.int32), **columns)
 
 
+@settings(deadline=None)
+@given(any_video())
+def test_no_frame_is_right_and_swapped(video):
+    assume(sum(len(frame.animals) for frame in video))
+    told = identity(as_sightings(video))
+    assert told.frames_right + told.frames_swapped <= 1 + 1e-12
+
+
 def two_walkers(frames: int = 10) -> Poses:
     """Two animals 10 px long, 100 px apart."""
     frame = np.repeat(np.arange(frames), 2)
@@ -254,6 +264,14 @@ def test_the_order_of_rows_and_keypoints_changes_nothing(seed, likeness):
     assert same.summary() == pytest.approx(told.summary(), nan_ok=True)
 
 
+def test_how_many_are_compared_at_a_time_changes_nothing(monkeypatch):
+    chance, truth = np.random.default_rng(3), two_walkers()
+    found = replace(truth, xy=truth.xy + chance.normal(0, 3, truth.xy.shape).astype(np.float32))
+    told = identity(sightings(found, truth), fps=3).summary()
+    monkeypatch.setattr(import_module("ethopose.metrics.sightings"), "BLOCK", 3)
+    assert identity(sightings(found, truth), fps=3).summary() == pytest.approx(told, nan_ok=True)
+
+
 def test_likeness_is_what_its_name_says():
     square = np.array([[[0.0, 0.0], [10, 0], [0, 10], [10, 10]]])
     moved = square + np.array([5.0, 0])
@@ -284,6 +302,14 @@ def test_bad_input_gets_a_clear_line():
         with pytest.raises(DataError, match="no extent"):
             sightings(single, single, likeness=likeness)
     assert identity(sightings(single, single, likeness=closeness(5))).idf1 == 1
+    with pytest.raises(DataError, match="3 sigmas for 2 keypoints"):
+        sightings(truth, truth, likeness=keypoint_similarity([0.1, 0.1, 0.1]))
+    with pytest.raises(DataError, match="a sigma of 0"):
+        keypoint_similarity(0)
+    with pytest.raises(DataError, match="a threshold of 0"):
+        sightings(truth, truth, threshold=0)
+    with pytest.raises(DataError, match="0 frames a second"):
+        identity(sightings(truth, truth), fps=0)
     with pytest.raises(DataError, match="compared with a truth of"):
         sightings(single, truth)
 
@@ -322,15 +348,13 @@ def test_certainty_that_says_what_it_means_has_no_calibration_error():
 @pytest.fixture(scope="session")
 def simulator(shared_data):
     """The shared folder's simulator, yardsticks and recorded figures."""
-    import importlib.util
-
     folder = shared_data / "tracking"
     if not folder.is_dir():
         pytest.skip(f"no recorded tracking at {folder}")
     modules = []
     for name in ("simulate", "baseline"):
-        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
+        spec = spec_from_file_location(name, folder / f"{name}.py")
+        module = module_from_spec(spec)
         spec.loader.exec_module(module)
         modules.append(module)
     return *modules, json.loads((folder / "results.json").read_text()), folder

@@ -55,6 +55,8 @@ def identity(sightings: Sightings, *, fps: float | None = None) -> Identity:
 
     A switch is CLEAR's: an animal's track is not the one that it had when it was last matched.
     """
+    if fps is not None and not 0 < fps < np.inf:
+        raise DataError(f"a video of {fps:g} frames a second", fix="leave fps out where it is not known")
     right, own = _right(sightings)
     curve, lasting = hota(sightings), clear(sightings)
     found = len(sightings.track)
@@ -100,7 +102,7 @@ def _right(sightings: Sightings) -> tuple[Int64[np.ndarray, " right"], Int64[np.
     own = np.full(sightings.animals, -1)
     nearer = sightings.matrix(near, sightings.similarity[near]) / (len(near) + 1)  # all of it is below 1
     animal, track = linear_sum_assignment(-together - nearer)
-    own[animal] = np.where(together[animal, track] > 0, track, -1)
+    own[animal] = track
     sighting = sightings.sighting[near]
     mine = own[sightings.animal[sighting]] == sightings.track[sightings.instance[near]]
     return sighting[mine], own

@@ -30,10 +30,14 @@ def closeness(body: float) -> Likeness:
 
 def keypoint_similarity(sigma: float | Sequence[float]) -> Likeness:
     """OKS: one sigma for all keypoints, or each keypoint's own; an animal's area is its keypoints' box."""
+    spread = np.atleast_1d(np.asarray(sigma, np.float64))
+    if not np.all(spread > 0):
+        raise DataError(f"a sigma of {spread.min():g} measures nothing", fix="COCO's are 0.025 to 0.107")
 
     def of(truth: Places, found: Places) -> Float64[np.ndarray, " pair"]:
         _refuse_points(truth)
-        spread = np.broadcast_to(np.asarray(sigma, np.float64), truth.shape[1:2])
+        if spread.size not in (1, truth.shape[1]):
+            raise DataError(f"{spread.size} sigmas for {truth.shape[1]} keypoints")
         oks = of_pairs(truth, found, extents(truth).prod(axis=1) + EPSILON, spread)
         return np.asarray(np.nan_to_num(oks))
 

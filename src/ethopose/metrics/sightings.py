@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -66,28 +67,28 @@ def sightings(
     Raises `DataError` unless both have the same keypoints in any order, where the truth has no
     identities or no body length, and where a track or an animal is in two places in one frame.
     """
+    if not 0 < threshold <= 1:
+        raise DataError(f"a threshold of {threshold:g}", fix="likeness runs from above 0 to 1")
     true = truth.track if np.any(truth.track >= 0) else truth.individual
-    truth, animal = _by_identity(truth, true, "animal")
-    found, track = _by_identity(found, found.track, "track")
-    known, assigned = animal >= 0, track >= 0
-    if not known.any():
+    if not np.any(true >= 0):
         raise DataError("the truth has no identities", fix="give every animal a track or an individual")
     if likeness is None:
-        likeness = closeness(body_length(truth[known]))
-    xy = in_order_of(truth, found)[assigned]
-    hidden = _pairs(truth[~known], found.frame[assigned], xy, likeness)
-    row, instance, similarity = _pairs(truth[known], found.frame[assigned], xy, likeness)
-    on_hidden, on_known = np.zeros((2, len(xy)))
-    np.maximum.at(on_hidden, hidden[1], hidden[2])
-    np.maximum.at(on_known, instance, similarity)
-    kept = ~((on_hidden >= threshold) & (on_known < threshold))
+        likeness = closeness(body_length(truth))
+    frame, animal, xy = _by_identity("animal", truth.frame, true, truth.xy)
+    found_frame, track, spots = _by_identity("track", found.frame, found.track, in_order_of(truth, found))
+    known, assigned = animal >= 0, track >= 0
+    found_frame, track, spots = found_frame[assigned], track[assigned], spots[assigned]
+    _, hidden, on_hidden = _pairs((frame[~known], xy[~known]), (found_frame, spots), likeness)
+    row, instance, similarity = _pairs((frame[known], xy[known]), (found_frame, spots), likeness)
+    astray = _most(instance, similarity, len(track)) < threshold
+    kept = ~(astray & (_most(hidden, on_hidden, len(track)) >= threshold))
     alike = kept[instance]
-    tracks, number = np.unique(track[assigned][kept], return_inverse=True)
+    tracks, number = np.unique(track[kept], return_inverse=True)
     animals, individual = np.unique(animal[known], return_inverse=True)
     return Sightings(
-        truth.frame[known],
+        frame[known],
         individual,
-        found.frame[assigned][kept],
+        found_frame[kept],
         number,
         row[alike],
         (np.cumsum(kept) - 1)[instance[alike]],
@@ -99,32 +100,48 @@ def sightings(
     )
 
 
-def _by_identity(poses: Poses, identity: np.ndarray, word: str) -> tuple[Poses, Int64[np.ndarray, " row"]]:
-    """Poses that have a keypoint, by frame, then by identity; and the identities."""
-    seen = np.flatnonzero(~np.isnan(poses.xy).any(axis=2).all(axis=1))
-    order = seen[np.lexsort((identity[seen], poses.frame[seen]))]
-    poses, identity = poses[order], identity[order].astype(np.int64)
-    twice = (np.diff(poses.frame) == 0) & (np.diff(identity) == 0) & (identity[1:] >= 0)
+Rows: TypeAlias = tuple[Int64[np.ndarray, " row"], Float32[np.ndarray, "row keypoint 2"]]  # frames and places
+
+
+def _by_identity(
+    word: str,
+    frame: Int64[np.ndarray, " row"],
+    identity: np.ndarray,
+    xy: Float32[np.ndarray, "row keypoint 2"],
+) -> tuple[Int64[np.ndarray, " row"], np.ndarray, Float32[np.ndarray, "row keypoint 2"]]:
+    """Rows that have a keypoint, by frame, then by identity."""
+    seen = np.flatnonzero(~np.isnan(xy).any(axis=2).all(axis=1))
+    order = seen[np.lexsort((identity[seen], frame[seen]))]
+    frame, identity = frame[order], identity[order]
+    twice = (np.diff(frame) == 0) & (np.diff(identity) == 0) & (identity[1:] >= 0)
     if twice.any():
         row = int(twice.argmax())
-        raise DataError(f"{word} {identity[row]} is in two places in frame {poses.frame[row]}")
-    return poses, identity
+        raise DataError(f"{word} {identity[row]} is in two places in frame {frame[row]}")
+    return frame, identity, xy[order]
 
 
 def _pairs(
-    truth: Poses, frame: Int64[np.ndarray, " instance"], xy: Float32[np.ndarray, "instance keypoint 2"],
-    likeness: Likeness,
-) -> tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"], Float64[np.ndarray, " pair"]]:  # fmt: skip
+    truth: Rows, found: Rows, likeness: Likeness
+) -> tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"], Float64[np.ndarray, " pair"]]:
     """Row of the truth, row found, and similarity of all that are alike at all."""
     told = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    for start in range(0, len(truth), BLOCK):
-        some = truth[start : start + BLOCK]
-        row, instance = candidates(some.frame, frame)
-        similarity = likeness(some.xy[row].astype(np.float64), xy[instance].astype(np.float64))
+    for start in range(0, len(truth[0]), BLOCK):
+        frame, xy = truth[0][start : start + BLOCK], truth[1][start : start + BLOCK]
+        row, instance = candidates(frame, found[0])
+        similarity = likeness(xy[row].astype(np.float64), found[1][instance].astype(np.float64))
         alike = similarity > EPSILON
         told.append((start + row[alike], instance[alike], similarity[alike]))
     row, instance, similarity = (np.concatenate(column) for column in zip(*told, strict=True))
     return row, instance, similarity
+
+
+def _most(
+    instance: Int64[np.ndarray, " pair"], similarity: Float64[np.ndarray, " pair"], instances: int
+) -> Float64[np.ndarray, " instance"]:
+    """The similarity of the most alike pair of each instance."""
+    most = np.zeros(instances)
+    np.maximum.at(most, instance, similarity)
+    return most
 
 
 @dataclass(frozen=True, slots=True)
