@@ -291,6 +291,8 @@ def test_bad_input_gets_a_clear_line():
     truth = two_walkers()
     with pytest.raises(DataError, match="no identities"):
         sightings(truth, replace(truth, track=np.full(20, -1, np.int32)))
+    with pytest.raises(DataError, match="no identities"):
+        sightings(truth, replace(truth, xy=np.full_like(truth.xy, np.nan)))
     with pytest.raises(DataError, match="track 0 is in two places in frame 0"):
         sightings(replace(truth, track=np.zeros(20, np.int32)), truth)
     with pytest.raises(DataError, match="animal 0 is in two places in frame 0"):

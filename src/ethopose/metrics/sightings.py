@@ -70,11 +70,11 @@ def sightings(
     if not 0 < threshold <= 1:
         raise DataError(f"a threshold of {threshold:g}", fix="likeness runs from above 0 to 1")
     true = truth.track if np.any(truth.track >= 0) else truth.individual
-    if not np.any(true >= 0):
+    frame, animal, xy = _by_identity("animal", truth.frame, true, truth.xy)
+    if not np.any(animal >= 0):
         raise DataError("the truth has no identities", fix="give every animal a track or an individual")
     if likeness is None:
         likeness = closeness(body_length(truth))
-    frame, animal, xy = _by_identity("animal", truth.frame, true, truth.xy)
     found_frame, track, spots = _by_identity("track", found.frame, found.track, in_order_of(truth, found))
     known, assigned = animal >= 0, track >= 0
     found_frame, track, spots = found_frame[assigned], track[assigned], spots[assigned]
