@@ -1,5 +1,6 @@
 """Every network of DeepLabCut 3 that the shared recordings lack says what the peer said of a picture."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ethopose.models.grouping import GROUPINGS, Context, Instances
 from ethopose.models.preparation import Fitted
 from ethopose.models.spec import Stage
 
+README = Path(__file__).parents[2] / "README.md"
 WHOLE = ("resnet_18", "resnet_101", "hrnet_w48", "cspnext_m", "cspnext_x", "dekr_w32", "dekr_w48")
 CROPS = ("rtmpose_x",)
 CONDITIONED = (
@@ -169,6 +171,7 @@ def test_every_network_of_the_tool_is_recorded_and_compared(shared_data):
     assert not [folder.name for folder in recorded if f'"{folder.name}"' not in tests]
     known = {read_yaml(folder / "pytorch_config.yaml")["net_type"] for folder in recorded}
     assert known.union(WHOLE, CROPS, CONDITIONED, TOGETHER) >= NAMES
+    assert set(re.findall(r"`(\w+)`", README.read_text())) >= NAMES.union(DETECTORS)
     assert {file.stem for file in GOLDEN.glob("*.npz")} == {
         *WHOLE,
         *CROPS,

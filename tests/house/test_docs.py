@@ -1,4 +1,4 @@
-"""Every command line that the pages show is one that ethopose understands."""
+"""Every command line that the pages show is one that ethopose understands; every test they name is there."""
 
 import re
 from pathlib import Path
@@ -59,6 +59,43 @@ def test_every_function_and_option_of_deeplabcut_is_mapped_or_told_why_not():
     names = (Path(__file__).parent / "deeplabcut_functions.txt").read_text().split()
     assert len(names) > 300
     assert set(names) <= told
+
+
+TESTS = re.compile(r"\btests/[\w/]+(?:\.py)?|\btest_\w+\.py")
+
+
+def named_tests(text: str) -> list[Path]:
+    """Tests and folders of them, by path or by name."""
+    by_name = {path.name: path for path in ROOT.glob("tests/**/test_*.py")}
+    return [by_name.get(name, ROOT / name) for name in TESTS.findall(text)]
+
+
+def unshown(row: str) -> list[str]:
+    """Of a row of the table of models: tests that are not there, and names that the others do not know."""
+    _, models, verified = (cell.strip() for cell in row.strip("|").split(" | "))
+    tests = named_tests(verified)
+    known = "".join(path.read_text() for path in tests if path.is_file())
+    lost = [path.name for path in tests if not path.is_file()]
+    names = [name for name in SPANS.findall(models) if re.fullmatch(r"\w+_\w+", name)]
+    return [*lost, *(name for name in names if name not in known), *([] if "def test_" in known else [row])]
+
+
+def test_every_model_of_the_readme_s_table_is_shown_by_a_test():
+    table = (ROOT / "README.md").read_text().partition("## What loads")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 10
+    assert [lost for row in rows for lost in unshown(row)] == []
+
+
+def test_a_row_that_no_test_shows_is_noticed():
+    assert unshown("| a | `hrnet_w18` | said |") == ["hrnet_w18", "| a | `hrnet_w18` | said |"]
+    assert unshown("| a | b | [x](tests/house/test_gone.py), test_docs.py |") == ["test_gone.py"]
+    assert unshown("| a | `no_such_net` | tests/house/test_imports.py |") == ["no_such_net"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/requirements.md"])
+def test_a_test_that_a_page_names_is_there(page):
+    assert [path for path in named_tests((ROOT / page).read_text()) if not path.exists()] == []
 
 
 PAGE = """
