@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from ethopose.cli.predicting import chooses_model
+from ethopose.cli.predicting import (
+    DEVICE,
+    PRECISION,
+    BatchSize,
+    MaxInstances,
+    PeakThreshold,
+    Runtime,
+    Threads,
+    TrustCode,
+    chooses_model,
+)
 from ethopose.cli.screen import Screen
 from ethopose.core import UsageError
 
@@ -45,24 +55,15 @@ def evaluate(
     alpha: Annotated[
         float | None, Option(help="Of --draw: how opaque marks are, 0 to 1; 0.7 if left out.")
     ] = None,
-    batch_size: Annotated[
-        int | None, Option("-b", "--batch-size", min=1, help="Images that the network sees at a time.")
-    ] = None,
-    peak_threshold: Annotated[
-        float | None,
-        Option(min=0, max=1, help="Peaks below it are no keypoints; the model's own if left out."),
-    ] = None,
-    max_instances: Annotated[
-        int | None, Option("-n", "--max-instances", min=1, help="Animals an image at most.")
-    ] = None,
-    device: Annotated[str | None, Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
-    threads: Annotated[int | None, Option(min=1, help="CPU threads; one a core if left out.")] = None,
-    runtime: Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")] = None,
-    precision: Annotated[str | None, Option(help="Of the network: fp32, bf16, or auto.")] = None,
+    batch_size: BatchSize = None,
+    peak_threshold: PeakThreshold = None,
+    max_instances: MaxInstances = None,
+    device: Annotated[str | None, DEVICE] = None,
+    threads: Threads = None,
+    runtime: Runtime = None,
+    precision: Annotated[str | None, PRECISION] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an earlier evaluation.")] = False,
-    trust_code: Annotated[
-        bool, Option("--trust-code", help="Run the code that the model folder brings; look at it first.")
-    ] = False,
+    trust_code: TrustCode = False,
 ) -> int:
     """Measure a model or a result against labels, and draw the worst images.
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
 from ethopose.cli.predicting import (
+    DEVICE,
     BatchSize,
     Conditions,
     Cropping,
@@ -58,7 +59,7 @@ def predict(
     dynamic: Dynamic = None,
     top_down_dynamic: TopDownDynamic = None,
     track_conditions: TrackConditions = None,
-    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
     threads: Threads = None,
     runtime: Runtime = None,
     precision: Precision = "fp32",

@@ -54,9 +54,11 @@ TrackConditions = Annotated[
     str | None,
     Option(help="Follow animals by a conditional model: default, or settings such as bu_max_frequency=50."),
 ]
+DEVICE = Option(help="auto, cpu, cuda, cuda:N or mps.")
 Threads = Annotated[int | None, Option(min=1, help="CPU threads; one a core if left out.")]
 Runtime = Annotated[str | None, Option(help="openvino or torch; openvino on a CPU if left out.")]
-Precision = Annotated[str, Option(help="Of the network: fp32, bf16, or auto.")]
+PRECISION = Option(help="Of the network: fp32, bf16, or auto.")
+Precision = Annotated[str, PRECISION]
 Formats = Annotated[
     list[str] | None,
     Option(help="Also slp, csv, dlc-h5 ..., none; repeat for several. As the model's own tool by default."),

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ethopose.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Window = tuple[int, int, int, int]  # of a frame: from x, to x, from y, to y, px
+
+
+def window_of(sides: Iterable[Any]) -> Window | None:
+    """The part of a frame that four numbers, or texts of them, tell; None where they tell none."""
+    try:
+        left, right, top, bottom = map(int, sides)
+    except (TypeError, ValueError):
+        return None
+    return (left, right, top, bottom) if 0 <= left < right and 0 <= top < bottom else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +32,7 @@ class Model:
     digest: str  # sha256 of spec and weights
     paths: tuple[Path, ...]
     weights: Callable[[int], dict[str, Tensor]]  # of a stage, by the names of `models.build`
-    window: tuple[int, int, int, int] | None = None  # x from and to, y from and to: what its project looks at
+    window: Window | None = None  # what its project looks at
     alone: Callable[[], Model] | None = None  # of a pair in one folder that which reads crops
 
 

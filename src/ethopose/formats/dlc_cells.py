@@ -23,11 +23,10 @@ from jaxtyping import Bool, Float32, Int64
 
 from ethopose.core import DataError, Poses, Skeleton
 from ethopose.formats.format import PoseFile
-from ethopose.store import Lists, Part, Result
+from ethopose.store import BOX, NOWHERE, Lists, Part, Result
 
-NOWHERE = "nowhere"  # the column of lists that tells how likely each individual is where nobody is
 ABSENT = -1.0  # what DeepLabCut writes for x, y and likelihood of animals that are not there
-BOX = ("box.x", "box.y", "box.width", "box.height", "box.score")
+UNIQUE = "single"  # the individual under which DeepLabCut files keypoints that belong to no animal
 FACTS = "deeplabcut"  # the key of a result's provenance under which its family leaves what a project says
 
 
@@ -59,7 +58,7 @@ class Layout:
     def columns(self) -> list[tuple[str, ...]]:
         """Names of the columns of a table, level by level."""
         animals = [(name, keypoint) for name in self.individuals for keypoint in self.keypoints]
-        places = [*animals, *(("single", keypoint) for keypoint in self.unique)]
+        places = [*animals, *((UNIQUE, keypoint) for keypoint in self.unique)]
         levels = [place if self.several else place[1:] for place in places]
         return [(self.scorer, *level, axis) for level in levels for axis in ("x", "y", "likelihood")]
 
@@ -160,7 +159,7 @@ def cells_of(part: Part, layout: Layout, nowhere: Lists | None = None) -> Cells:
         found[row, place] = np.stack([part.extra[name][keep] for name in names], axis=-1)
         return found
 
-    boxes = placed(BOX, ABSENT)
+    boxes = placed(tuple(BOX), ABSENT)
     if boxes is not None:
         boxes[row, place, :2] -= np.array(layout.corner, np.float32)
     likeness = [f"{keypoint}.{name}" for keypoint in layout.keypoints for name in layout.individuals]

@@ -18,9 +18,8 @@ from jaxtyping import Float32
 from ethopose.core import DataError
 from ethopose.formats.careful_pickle import mapping, numbers
 from ethopose.formats.format import reading
-from ethopose.store import Part, Result
+from ethopose.store import Part, Result, line_column, peak_column
 
-ABSENT = -1.0
 Edges = list[tuple[int, int]]
 
 
@@ -75,23 +74,23 @@ def detections(
     told = []
     for index in range(len(part.frames)):
         row = {name: each[index] for name, each in lists.items()}
-        xy = [np.stack([row[f"peaks.{name}.x"], row[f"peaks.{name}.y"]], 1) - corner for name in keypoints]
+        xy = [np.stack([row[peak_column(name, axis)] for axis in "xy"], 1) - corner for name in keypoints]
         costs = {}
         for number, (source, destination) in zip(kept, edges, strict=True):
             shape = len(xy[source]), len(xy[destination])
-            line = f"lines.{keypoints[source]}.{keypoints[destination]}"
-            score = row[f"{line}.score"].reshape(shape)
-            length = row.get(f"{line}.length")
+            ends = keypoints[source], keypoints[destination]
+            score = row[line_column(*ends, "score")].reshape(shape)
+            length = row.get(line_column(*ends, "length"))
             distance = np.full(shape, np.nan, np.float32) if length is None else length.reshape(shape)
             if score.size:
                 costs[number] = {"m1": score.copy(), "distance": distance.copy()}
         frame: dict[str, Any] = {
             "coordinates": (xy,),
-            "confidence": [row[f"peaks.{name}.confidence"][:, None].copy() for name in keypoints],
+            "confidence": [row[peak_column(name, "confidence")][:, None].copy() for name in keypoints],
             "costs": costs,
         }
-        if individuals and f"peaks.{keypoints[0]}.{individuals[0]}" in row:
-            likely = [[row[f"peaks.{name}.{each}"] for each in individuals] for name in keypoints]
+        if individuals and peak_column(keypoints[0], individuals[0]) in row:
+            likely = [[row[peak_column(name, each)] for each in individuals] for name in keypoints]
             frame["identity"] = [np.stack(each, 1).astype(np.float64) for each in likely]
         told.append(frame)
     return told

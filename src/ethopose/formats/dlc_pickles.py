@@ -18,6 +18,7 @@ from ethopose.core import DataError, Skeleton, no_poses
 from ethopose.formats.careful_pickle import check_size, mapping, numbers
 from ethopose.formats.dlc_cells import (
     ABSENT,
+    UNIQUE,
     Cells,
     Layout,
     cells,
@@ -74,7 +75,7 @@ def write_assemblies(result: Result, path: Path) -> None:
     layout = layout_of(result)
     with replacing(path) as file:
         stream = PickleStream(file)
-        stream.open("single")
+        stream.open(UNIQUE)
         if layout.unique:
             for part in cells(result, layout):
                 stream.add(dict(zip(part.frame.tolist(), part.unique, strict=True)))
@@ -225,8 +226,8 @@ def read_assemblies(path: Path) -> PoseFile:
     """Read the animals of every frame; keypoints have no names there. Raises `FormatError`."""
     with reading(path, "dlc-assemblies"):
         content = path.read_bytes()
-        data = mapping(content, "single")
-        frames = sorted(key for key in data if key != "single")
+        data = mapping(content, UNIQUE)
+        frames = sorted(key for key in data if key != UNIQUE)
         found = numbers([data[key] for key in frames], 3, content)
         shapes = {array.shape[1:] for array in found}
         if len(shapes) > 1 or any(depth != 4 for _, depth in shapes):
@@ -237,7 +238,7 @@ def read_assemblies(path: Path) -> PoseFile:
         animals = np.full((len(found), most, n_keypoints, 3), ABSENT, np.float32)
         for index, array in enumerate(found):
             animals[index, : len(array)] = array[..., :3]
-        unique = single(data["single"], frames, content)
+        unique = single(data[UNIQUE], frames, content)
         names = nameless("keypoint", n_keypoints), nameless("unique", unique.shape[1])
         return pose_file(names, np.array(frames, np.int64), animals, unique)
 

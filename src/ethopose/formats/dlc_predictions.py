@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ethopose.core import DataError
-from ethopose.formats.dlc_cells import ABSENT, Layout, cells, layout_of, pose_file
+from ethopose.formats.dlc_cells import ABSENT, UNIQUE, Layout, cells, layout_of, pose_file
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.hdf5 import replacing_hdf5
 from ethopose.formats.pandas_hdf5 import NumberTable, read_hdf
@@ -23,7 +23,6 @@ from ethopose.formats.pandas_table import write_table
 from ethopose.store import Result, replacing
 
 _AXES = ("x", "y", "likelihood")
-_UNIQUE = "single"  # the individual under which DeepLabCut files keypoints that belong to no animal
 
 
 def write_h5(result: Result, path: Path) -> None:
@@ -103,13 +102,13 @@ def _poses(table: NumberTable, *, tracked: bool) -> PoseFile:
         raise DataError("its columns are not scorer, [individuals], bodyparts, coords")
     several = len(table.columns[0]) == 4
     places = [(column[1] if several else "", *column[-2:]) for column in table.columns]
-    animals = [place for place in places if place[0] != _UNIQUE or not several]
+    animals = [place for place in places if place[0] != UNIQUE or not several]
     single = [place for place in places if place not in animals]
     individuals, keypoints = (tuple(dict.fromkeys(place[level] for place in animals)) for level in (0, 1))
     unique = tuple(dict.fromkeys(place[1] for place in single))
     order = {place: number for number, place in enumerate(places)}
     wanted = [(name, keypoint, axis) for name in individuals for keypoint in keypoints for axis in _AXES]
-    apart = [(_UNIQUE, keypoint, axis) for keypoint in unique for axis in _AXES]
+    apart = [(UNIQUE, keypoint, axis) for keypoint in unique for axis in _AXES]
     if len(order) != len(places) or set(order) != {*wanted, *apart}:
         raise DataError("its columns are not x, y and likelihood of each keypoint of each individual")
     with np.errstate(over="ignore"):  # beyond float32 is infinite, no error

@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from ethopose.core import DataError, FormatError, Image, Labels, Skeleton
+from ethopose.formats.dlc_cells import UNIQUE
 from ethopose.formats.format import reading
 from ethopose.formats.label_images import Placed, find_file, listed, make_labels
 from ethopose.formats.pandas_hdf5 import NumberTable, read_hdf
 
 logger = logging.getLogger(__name__)
-_UNIQUE = "single"  # the individual under which DeepLabCut files keypoints that belong to no animal
 _OCCLUDED, _IGNORED = 1, 0  # Lightning Pose's third coordinate, `visible`
 
 
@@ -141,7 +141,7 @@ def _sorted_out(path: Path, table: NumberTable) -> LabelTable:
     if len(scorers := {column[0] for column in table.columns}) != 1:
         raise DataError(f"it holds labels of {len(scorers)} scorers ({', '.join(sorted(scorers))})")
     columns = [(column[1] if len(column) == 4 else "", *column[-2:]) for column in table.columns]
-    animals = [column for column in columns if column[0] != _UNIQUE] or columns
+    animals = [column for column in columns if column[0] != UNIQUE] or columns
     individuals = tuple(dict.fromkeys(column[0] for column in animals))
     keypoints = tuple(dict.fromkeys(column[1] for column in animals))
     unique = [column for column in columns if column not in animals]

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from ethopose.core import DataError
 from ethopose.formats.careful_pickle import Standin, check_size, mapping, numbers
-from ethopose.formats.dlc_cells import ABSENT, pose_file
+from ethopose.formats.dlc_cells import ABSENT, UNIQUE, pose_file
 from ethopose.formats.format import Format, PoseFile, reading
 
 _PACKED = 1000  # a tracklet that lasts for one frame of a long video is padded to all of them
@@ -23,10 +23,10 @@ def read(path: Path) -> PoseFile:
         content = path.read_bytes()
         data = mapping(content, "header")
         names = _header(data["header"])
-        tracklets = {key: value for key, value in data.items() if key not in ("header", "single")}
+        tracklets = {key: value for key, value in data.items() if key not in ("header", UNIQUE)}
         told = {_frame(key) for tracklet in tracklets.values() for key in tracklet}
-        frames = sorted(told | set(data.get("single", {})))
-        unique = single(data.get("single", {}), frames, content)
+        frames = sorted(told | set(data.get(UNIQUE, {})))
+        unique = single(data.get(UNIQUE, {}), frames, content)
         n_keypoints = len(names) - unique.shape[1]
         check_size(len(frames) * len(tracklets) * n_keypoints * 12, content, packed=_PACKED)
         animals = np.full((len(frames), len(tracklets), n_keypoints, 3), np.nan, np.float32)

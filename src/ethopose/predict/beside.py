@@ -16,10 +16,8 @@ from ethopose.core import UsageError
 from ethopose.models.grouping import Arrays, Grouping, Instances
 from ethopose.models.spec import ModelSpec, Stage
 from ethopose.predict.following import Seen
-from ethopose.store import Lists, lists_of, plain_columns
+from ethopose.store import BOX, NOWHERE, Lists, line_column, lists_of, peak_column, plain_columns
 
-BOX = {"box.x": "px", "box.y": "px", "box.width": "px", "box.height": "px", "box.score": "1"}
-NOWHERE = "nowhere"  # how likely each individual is where nobody is: told of those who are not there
 LINKED = {"xy", "value", "line_score"}  # what is found where animals are made of peaks and lines
 
 
@@ -63,7 +61,7 @@ class Beside:
             return {name: lists_of([np.empty(0, np.float32)] * len(status)) for name in self.lists}
         told: dict[str, Lists] = {}
         if NOWHERE in self.lists:
-            told[NOWHERE] = lists_of(list(found["nowhere"]))
+            told[NOWHERE] = lists_of(list(found[NOWHERE]))
         if self.edges is None:
             return told
         xy, there = found["xy"], (found["value"] > least) & (status == 0)[:, None, None]
@@ -77,7 +75,7 @@ class Beside:
                 probability = np.moveaxis(found["probability"][:, number], -1, 0)
                 values |= dict(zip(self.individuals, probability, strict=True))
             for what, value in values.items():
-                told[f"peaks.{name}.{what}"] = lists_of(
+                told[peak_column(name, what)] = lists_of(
                     [v[t] for v, t in zip(value, there[:, number], strict=True)]
                 )
         for number, (source, destination) in enumerate(self.edges):
@@ -127,7 +125,7 @@ def beside(spec: ModelSpec, stages: Sequence[Stage], grouping: Grouping, *, dete
     edges = _edges(spec, stages, grouping) if detections else None
     for name in keypoints if detections else ():
         units = {"x": "px", "y": "px", "confidence": "1", **dict.fromkeys(named, "1")}
-        lists |= {f"peaks.{name}.{what}": unit for what, unit in units.items()}
+        lists |= {peak_column(name, what): unit for what, unit in units.items()}
     measured = any(head.options.get("every") for head in stages[-1].network.heads)
     for edge in edges or ():
         score, length = _line(keypoints, *edge)
@@ -148,8 +146,8 @@ def _edges(spec: ModelSpec, stages: Sequence[Stage], grouping: Grouping) -> tupl
 
 
 def _line(keypoints: Sequence[str], source: int, destination: int) -> tuple[str, str]:
-    line = f"lines.{keypoints[source]}.{keypoints[destination]}"
-    return f"{line}.score", f"{line}.length"
+    ends = keypoints[source], keypoints[destination]
+    return line_column(*ends, "score"), line_column(*ends, "length")
 
 
 def _boxes(found: Instances) -> dict[str, np.ndarray]:

@@ -53,14 +53,12 @@ class ByConditions:
         """What of it decides the numbers."""
         return {"track_conditions": asdict(self)}
 
-    def check(self, spec: ModelSpec) -> None:
-        """Raises UsageError for a model that is not told poses."""
+    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
+        """What the tracks are called; one animal needs none. Raises UsageError for a model that is not told
+        poses."""
         if len(spec.stages) < 2 or spec.stages[1].preparation.conditions is None:
             what = f"--track-conditions is for conditional top-down models, and this one is {spec.kind}"
             raise UsageError(what, fix="leave it out")
-
-    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
-        """What the tracks are called; one animal needs none."""
         names = _individuals(spec)
         return names if len(names) > 1 else ()
 

@@ -51,15 +51,12 @@ class ByPatches:
         told = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
         return {"top_down_dynamic": told}
 
-    def check(self, spec: ModelSpec) -> None:
-        """Raises UsageError for a model that does not read crops of one animal."""
+    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
+        """None: there is one animal. Raises UsageError for a model that does not read crops of it."""
         preparation = spec.stages[0].preparation
         if len(spec.stages) > 1 or preparation.boxed is None or spec.skeleton.unique:
             what = f"--top-down-dynamic is for top-down models alone, and this one is {spec.kind}"
             raise UsageError(what, fix="leave it out, or name only the model that reads crops")
-
-    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
-        """None: there is one animal."""
         return ()
 
     def begin(self, predictor: Predictor) -> Searching:

@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from pydantic import JsonValue
 
 from ethopose.core import UsageError
+from ethopose.families.model import Window
 from ethopose.models.grouping import Instances, places
 from ethopose.models.preparation import Images
 from ethopose.models.spec import ModelSpec
@@ -23,7 +24,6 @@ from ethopose.models.windows import reach
 from ethopose.predict.following import Seen
 from ethopose.predict.predictor import in_frame
 from ethopose.predict.profile import Profile
-from ethopose.predict.selection import Window
 from ethopose.store import State
 
 if TYPE_CHECKING:
@@ -48,14 +48,12 @@ class ByWindow:
         """What of it decides the numbers."""
         return {"dynamic": asdict(self)}
 
-    def check(self, spec: ModelSpec) -> None:
-        """Raises UsageError for a model that reads crops, as these follow the animals already."""
+    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
+        """None: it follows all animals together. Raises UsageError for a model that reads crops, as these do
+        so already."""
         if len(spec.stages) > 1 or spec.stages[0].preparation.crop:
             what = f"--dynamic is for models of whole frames, and this one is {spec.kind}"
             raise UsageError(what, fix="leave it out; for one animal there is --top-down-dynamic")
-
-    def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
-        """None: it follows all animals together."""
         return ()
 
     def begin(self, predictor: Predictor) -> Moving:

@@ -77,12 +77,9 @@ class Way(Protocol):
         """What of it decides the numbers."""
         ...
 
-    def check(self, spec: ModelSpec) -> None:
-        """Raises UsageError for a model that cannot be run so."""
-        ...
-
     def tracks(self, spec: ModelSpec) -> tuple[str, ...]:
-        """What the tracks are called, where it makes any."""
+        """What the tracks are called, where it makes any. Raises UsageError for a model that cannot be run
+        so."""
         ...
 
     def begin(self, predictor: Predictor) -> Following:

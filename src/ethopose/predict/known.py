@@ -11,10 +11,10 @@ import numpy as np
 
 from ethopose.core import UsageError
 from ethopose.families import Model
+from ethopose.families.model import Window
 from ethopose.formats.conditions import ToldPoses, read_conditions
 from ethopose.media import Video
 from ethopose.models.conditions import Conditions
-from ethopose.predict.selection import Window
 from ethopose.store import is_result, read
 
 

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from ethopose.core import UsageError
 from ethopose.families import Model
+from ethopose.families.model import Window
 from ethopose.predict.known import Known, known
-from ethopose.predict.selection import Runs, Window, parse_frames, parse_window
+from ethopose.predict.selection import Runs, parse_frames, parse_window
 from ethopose.predict.ways import WAYS, Told, parse_way
 from ethopose.runtime import Compute
 
 if TYPE_CHECKING:
     from ethopose.models.spec import ModelSpec
     from ethopose.predict.following import Way
+
+log = logging.getLogger(__name__)
 
 # A CPU gains nothing from more than a frame at a time and pays with memory; a GPU waits for fewer calls.
 BATCH_SIZE = {"openvino": 1, "torch": 4}
@@ -35,9 +38,6 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "runtime": (str,),
     "precision": (str,),
 }
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

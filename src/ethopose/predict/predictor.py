@@ -61,8 +61,7 @@ class Predictor:
         limit: int | None,
         manner: Manner = Manner(),  # noqa: B008  # it cannot change
     ) -> None:
-        if manner.way is not None:
-            manner.way.check(model.spec)
+        self.tracks = () if manner.way is None else manner.way.tracks(model.spec)
         self.model, self.compute, self.window = model, compute, manner.window
         self.way, self.known, self.first_batch = manner.way, manner.known, manner.first_batch
         stages = model.spec.stages

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ethopose.core import UsageError
+from ethopose.families.model import Window, window_of
 
-Window = tuple[int, int, int, int]  # of a frame: from x, to x, from y, to y, px
 Runs = tuple[tuple[int, int], ...]  # (first, last), both included, ascending and apart
 
 
@@ -56,12 +56,9 @@ def parse_window(text: str) -> Window:
     Raises:
         UsageError: it is no part of a frame.
     """
-    try:
-        left, right, top, bottom = map(int, text.strip("[] ").split(","))
-    except ValueError:
-        left = right = top = bottom = -1
-    if not (0 <= left < right and 0 <= top < bottom):
+    part = window_of(text.strip("[] ").split(","))
+    if part is None:
         raise UsageError(
             f"{text} is no part of a frame", fix="write from x, to x, from y, to y: 40,600,20,460"
         )
-    return left, right, top, bottom
+    return part

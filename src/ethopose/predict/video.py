@@ -217,7 +217,7 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
             family=model.spec.family,
             paths=tuple(str(path) for path in model.paths),
         ),
-        tracks=() if predictor.way is None else predictor.way.tracks(model.spec),
+        tracks=predictor.tracks,
         settings=settings,
         provenance=provenance.at_start(model, compute, sources, {**settings, **more}),
         frames=select(runs, len(video)),

@@ -1,6 +1,7 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
 from ethopose.store.atomic import make_folder, replacing, replacing_path
+from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
@@ -10,6 +11,8 @@ from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable, State
 from ethopose.store.writer import Writer, start
 
 __all__ = [
+    "BOX",
+    "NOWHERE",
     "OK",
     "SKIPPED",
     "SUFFIX",
@@ -28,9 +31,11 @@ __all__ = [
     "is_claimed",
     "is_result",
     "join_lists",
+    "line_column",
     "lists_of",
     "make_folder",
     "note_export",
+    "peak_column",
     "plain_columns",
     "read",
     "replacing",

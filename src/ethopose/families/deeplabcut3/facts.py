@@ -13,6 +13,7 @@ from ethopose.core import ModelError
 from ethopose.families.deeplabcut3.networks import Config, given
 from ethopose.families.deeplabcut3.places import DEPTH, PROJECT, SHUFFLE, Place
 from ethopose.families.files import read_yaml
+from ethopose.families.model import Window, window_of
 
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+")
 ITERATION = re.compile(r"iteration-(\d+)")
@@ -52,8 +53,8 @@ def _project(train: Path) -> Config:
     return {}
 
 
-def cropping(train: Path) -> tuple[int, int, int, int] | None:
-    """The part of frames, x and y from and to in px, that a project is analysed in; None for all of them.
+def cropping(train: Path) -> Window | None:
+    """The part of frames that a project is analysed in; None for all of them.
 
     Raises:
         ModelError: it wants a part, and says none.
@@ -61,17 +62,14 @@ def cropping(train: Path) -> tuple[int, int, int, int] | None:
     project = _project(train)
     if not given(project, "cropping", False):
         return None
-    try:
-        left, right, top, bottom = (int(project[side]) for side in ("x1", "x2", "y1", "y2"))
-    except (KeyError, TypeError, ValueError):
-        left = right = top = bottom = 0
-    if not (0 <= left < right and 0 <= top < bottom):
+    part = window_of(map(project.get, ("x1", "x2", "y1", "y2")))
+    if part is None:
         raise ModelError(
             f"cropping is on in the project's {PROJECT}, and x1, x2, y1, y2 are no part of a frame",
             where=train,
             fix=f"mend them, or set cropping: false in the {PROJECT}",
         )
-    return left, right, top, bottom
+    return part
 
 
 def _fraction(project: Config, percent: int) -> float:

@@ -57,7 +57,7 @@ def read(paths: Sequence[Path]) -> Model:
         ModelError: weights are missing, or the configuration asks for what is not known.
         UsageError: two that form no pair.
     """
-    paths = [each for path in paths for each in (choose(path) if is_project(path) else [path])]
+    paths = _chosen(paths)
     found = [path for path in paths if DETECTOR.fullmatch(path.name)]
     if found:
         return _with_detector(paths, *found)
@@ -78,11 +78,15 @@ def read_alone(paths: Sequence[Path]) -> Model:
     Raises:
         UsageError: it is none.
     """
-    paths = [each for path in paths for each in (choose(path) if is_project(path) else [path])]
-    paths = [path for path in paths if not DETECTOR.fullmatch(path.name)]
+    paths = [path for path in _chosen(paths) if not DETECTOR.fullmatch(path.name)]
     if len(paths) != 1:
         raise UsageError("one model of crops is wanted", where=", ".join(map(str, paths)))
     return _read(paths[0], detected=False)
+
+
+def _chosen(paths: Sequence[Path]) -> list[Path]:
+    """The same with the snapshots that projects mean in their place."""
+    return [each for path in paths for each in (choose(path) if is_project(path) else [path])]
 
 
 def _with_detector(paths: Sequence[Path], *found: Path) -> Model:
