@@ -334,8 +334,13 @@ def test_more_columns_than_an_attribute_of_old_files_holds(make_result, tmp_path
     np.testing.assert_array_equal(FORMATS["dlc-h5"].read(tmp_path / "clip.h5").poses.xy, poses.xy)
 
 
+def named(scorer: str, *formats: str) -> SimpleNamespace:
+    """A model of this name, which writes so when it tracks."""
+    return SimpleNamespace(spec=SimpleNamespace(name=scorer, tracked_formats=formats))
+
+
 def test_the_place_of_the_table_is_known_before(tmp_path):
-    model = SimpleNamespace(spec=SimpleNamespace(name="DLC_Resnet50_demoJan01shuffle1_snapshot_50"))
+    model = named("DLC_Resnet50_demoJan01shuffle1_snapshot_50")
     name = "clipDLC_Resnet50_demoJan01shuffle1_snapshot_50.h5"
     assert predict_output_path(tmp_path / "clip.mp4", model) == tmp_path / name
     assert predict_output_path("videos/clip.avi", model.spec.name, "out") == pathlib.Path("out") / name
@@ -354,6 +359,23 @@ def test_the_table_of_a_video_is_found_by_its_model_or_as_the_only_one(tmp_path)
     assert find_output(video, new) == find_output("cam1.mp4", new, tmp_path) == tmp_path / f"cam1{new}.h5"
     with pytest.raises(DataError, match=rf"several tables of cam1.mp4: cam1{old}.h5, cam1{new}.h5"):
         find_output(video)
+
+
+def test_tables_of_tracks_and_of_superanimal_are_told_and_found_too(tmp_path):
+    video, scorer = tmp_path / "cam1.mp4", "DLC_CtdCoamW32_miceJan1shuffle2_snapshot_9"
+    several, one = named(scorer, "dlc-ctd", "dlc-full"), named(scorer, "dlc-h5")
+    table = tmp_path / f"cam1{scorer}_ctd.h5"
+    assert predict_output_path(video, several, tracks=True) == table
+    assert predict_output_path(video, one, tracks=True).name == f"cam1{scorer}.h5"
+    assert find_output(video, several, tracks=True) is None
+    table.touch()
+    assert find_output(video, several, tracks=True) == find_output(video, tracks=True) == table
+    assert find_output(video, several) is None
+    for name in ("superanimal_bird_resnet_50_ssdlite", "superanimal_bird_resnet_50_ssdlite_el"):
+        (tmp_path / f"cam1_{name}.h5").touch()
+    assert find_output(video) == predict_output_path(video, "superanimal_bird_resnet_50_ssdlite")
+    (tmp_path / "cam1mice.h5").touch()  # of a converted model
+    assert find_output(video, "mice") == tmp_path / "cam1mice.h5"
 
 
 def test_a_result_is_counted_once_for_all_its_files(shared_data, make_result, tmp_path, monkeypatch):
