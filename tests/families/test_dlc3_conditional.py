@@ -106,6 +106,36 @@ def test_a_missing_model_of_conditions_is_one_clear_line(project, named, why):
         load(project / CONDITIONAL)
 
 
+@pytest.mark.slow
+def test_copied_alone_a_network_is_told_of_and_converted_and_says_what_it_needs(net, tmp_path, caplog):
+    recorded = net("ctd_prenet_rtmpose_s")
+    folder = shutil.copytree(recorded.folder, tmp_path / "copied")
+    config = folder / "pytorch_config.yaml"
+    told = yaml.safe_load(config.read_text()) | {"inference": {"conditions": {"shuffle": 7}}}
+    config.write_text(yaml.safe_dump(told))
+    facts = ethopose.info(folder)
+    assert len(facts["stages"]) == 1
+    assert facts["needs"].startswith("a conditions model, ")
+    assert facts["needs"].endswith("the model that conditions come from is missing: shuffle 7")
+    ours = ethopose.convert(folder, tmp_path / "ours")
+    assert "written alone, and needs a conditions model" in caplog.text
+    assert ethopose.info(ours)["needs"].endswith("or --conditions FILE")
+    for model in (folder, ours):
+        with pytest.raises((ModelError, UsageError), match="--conditions FILE"):
+            load(model)
+    (tmp_path / "clip").mkdir()
+    shutil.copy(recorded.images[0], tmp_path / "clip")
+    keypoints = len(facts["keypoints"])
+    animal = np.random.default_rng(0).uniform(20, 70, (keypoints, 3)) * (1, 1, 0.01)
+    (tmp_path / "told.json").write_text(json.dumps([[animal.tolist()]]))
+    theirs, own = (
+        predicted(tmp_path, model, tmp_path / name, conditions=tmp_path / "told.json", format="none")
+        for name, model in (("theirs", folder), ("own", ours))
+    )
+    assert len(own) == 1
+    np.testing.assert_array_equal(own.xy, theirs.xy)
+
+
 def test_a_model_that_names_nobody_takes_the_one_that_is_given(project):
     (project / CONDITIONAL / "pytorch_config.yaml").write_text(yaml.safe_dump(conditional_config()))
     with pytest.raises(UsageError, match=r"needs to be told where the animals are(.|\n)*conditions model"):

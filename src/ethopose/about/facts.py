@@ -102,9 +102,7 @@ def _model(paths: Sequence[Path]) -> Facts:
             "name": spec.name,
             "family": spec.family,
             "kind": spec.kind,
-            "needs": "a centroid model, to cut the crops that it reads"
-            if spec.stages[0].preparation.crop
-            else None,
+            "needs": model.needs,
             **_skeleton(spec.skeleton),
             "stages": [
                 stage.model_dump(mode="json") | count

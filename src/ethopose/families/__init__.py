@@ -34,9 +34,9 @@ def load(
 
     A file of a model folder (a checkpoint, a configuration) stands for its folder, or where several networks
     lie there, for the one whose weights it holds. `alone` is for looking at: a model that reads crops without
-    the one that finds them, and code that lies in a folder left alone. `crops_only` is for those who look for
-    the animals themselves: a top-down model without what finds them. `trust_code` runs that code. `choice`
-    is for `choose`.
+    the one that finds them, which may be missing, and code that lies in a folder left alone. `crops_only` is
+    for those who look for the animals themselves: a top-down model without what finds them. `trust_code` runs
+    that code. `choice` is for `choose`.
 
     Raises:
         ModelError: there is no folder, or nothing in it is known.
@@ -58,6 +58,8 @@ def load(
     found = family.read(paths)
     if alone:
         return found
+    if found.missing is not None:
+        raise found.missing
     preparation = found.spec.stages[0].preparation
     if preparation.crop:
         other = "centroid" if preparation.conditions is None else "conditions"

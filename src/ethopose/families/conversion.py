@@ -50,6 +50,8 @@ def _convert_model(paths: Sequence[Path], out: Path, *, overwrite: bool) -> Path
     if model.window is not None:
         part = ",".join(map(str, model.window))
         log.warning("its project looks at a part of frames; the new folder has none: --cropping %s", part)
+    if model.needs:
+        log.warning("it is written alone, and needs %s", model.needs)
     if any(path == out.resolve() for path in model.paths):
         raise UsageError("a model is not written over itself", where=out, fix="name another folder")
     came = {"family": model.spec.family, "name": model.spec.name, "digest": model.digest}

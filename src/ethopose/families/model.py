@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ethopose.core import ModelError
 from ethopose.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ class Model:
     weights: Callable[[int], dict[str, Tensor]]  # of a stage, by the names of `models.build`
     window: Window | None = None  # what its project looks at
     alone: Callable[[], Model] | None = None  # of a pair in one folder that which reads crops
+    missing: ModelError | None = None  # why what finds the animals is not there, of a model that names it
+
+    @property
+    def needs(self) -> str | None:
+        """What must tell it where the animals are; None of a model that finds them."""
+        preparation = self.spec.stages[0].preparation
+        if not preparation.crop:
+            return None
+        kind = "centroid" if preparation.conditions is None else "conditions"
+        told = f"a {kind} model, to cut the crops that it reads"
+        if preparation.conditions is not None:
+            told += ", or --conditions FILE"
+        return told if self.missing is None else f"{told}; {self.missing.what}"
 
 
 @dataclass(frozen=True, slots=True)

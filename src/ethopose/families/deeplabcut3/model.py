@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,10 @@ def read(paths: Sequence[Path]) -> Model:
             raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
         return conditions.paired(models[0], models[1])
     if conditions.is_conditional(models[0]):
-        other = conditions.named(models[0].paths[0], models[0].spec.provenance["deeplabcut"]["config"])
+        try:
+            other = conditions.named(models[0].paths[0], models[0].spec.provenance["deeplabcut"]["config"])
+        except ModelError as error:
+            return replace(models[0], missing=error)
         return models[0] if other is None else conditions.paired(_read(other), models[0])
     return models[0]
 
