@@ -219,6 +219,36 @@ def test_frames_without_conditions_are_frames_without_animals(pair, tmp_path):
     np.testing.assert_allclose(few.xy, whole.xy, atol=1e-3)
 
 
+def test_a_network_of_one_keypoint_has_boxes_also_where_nobody_is(tmp_path):
+    config = conditional_config()
+    config["metadata"]["bodyparts"] = ["nose"]
+    config["model"]["backbone"]["kpt_encoder"]["num_joints"] = 1
+    head = config["model"]["heads"]["bodypart"]
+    head["heatmap_config"]["channels"], head["locref_config"]["channels"] = [96, 1], [96, 2]
+    write_conditional(tmp_path / "one")
+    (tmp_path / "one/pytorch_config.yaml").write_text(yaml.safe_dump(config))
+    spec = load(tmp_path / "one", alone=True).spec
+    torch.manual_seed(5)
+    native.write(tmp_path / "own", spec, [build(spec.stages[0]).state_dict()], half=False)
+    (tmp_path / "clip").mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"clip/{number}.png"), picture)
+    (tmp_path / "told.json").write_text(json.dumps([[], [[[40, 30, 0.9]]], [[[-1, -1, -1]]]]))
+    result = predicted(tmp_path, "own", tmp_path / "out", conditions=tmp_path / "told.json", format="none")
+    (part,) = result
+    assert result.frames.animals.tolist() == [0, 1, 0]
+    assert result.xy.shape == (1, 1, 2)
+    box = [float(part.extra[f"box.{side}"][0]) for side in ("x", "y", "width", "height")]
+    assert box == [15, 5, 50, 50]  # 25 px around the place
+    nobody = predicted(
+        tmp_path, "own", tmp_path / "none", conditions=tmp_path / "told.json", format="none", frames="0,2"
+    )
+    assert len(nobody) == 0
+    (part,) = nobody
+    assert all(len(part.extra[name]) == 0 for name in nobody.manifest.extra_columns)
+
+
 def test_of_the_animals_that_are_told_the_surest_stay(pair, tmp_path):
     animals = [[[30, 20, sure], [50, 40, sure]] for sure in (0.5, 0.9, 0.7)]
     (tmp_path / "told.json").write_text(json.dumps([animals, animals[:1]]))

@@ -99,6 +99,22 @@ def test_several_animals_by_fields(name, case):
         np.testing.assert_allclose(made.score, wanted[:, 0, 4], atol=1e-4)
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_of_more_animals_than_asked_for_those_of_the_highest_scores_stay(most):
+    """A score is the mean of an animal's lines: the first animal has more of them, and the lowest score."""
+    lines = np.array([[0.5, 0.7, 0.6], [0.5, 0.7, 0.6], [0.5, 0, 0]], np.float32)  # (edge, animal)
+    xy = np.stack(np.broadcast_arrays(np.arange(3) * 50.0, np.arange(3)[:, None] * 10.0), -1)
+    found = {
+        "xy": xy[None].astype(np.float32),
+        "value": np.full((1, 3, 3), 0.9, np.float32),
+        "line_score": np.stack([np.diag(row) for row in lines])[None],
+    }
+    grouping = GROUPINGS.build("assembly", keypoints=3, edges=[(0, 1), (1, 2), (0, 2)], animals=3)
+    made = grouping(found, Context(0.0, most, np.zeros(1, np.int64)))
+    np.testing.assert_allclose(sorted(made.score), sorted([0.7, 0.6, 0.5][:most]), atol=1e-3)
+    assert sorted(made.xy[:, 0, 0]) == sorted([50, 100, 0][:most])
+
+
 @pytest.mark.parametrize("name", ASSEMBLIES)
 def test_every_peak_and_every_line_are_those_recorded(name, case):
     told, recorded = case(name)

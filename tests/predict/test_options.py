@@ -240,6 +240,27 @@ def test_overwrite_is_needed_to_replace(predict):
     assert predict(*words, "--overwrite")[0].code == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "other", "named"),
+    [
+        (("--cropping", "0,40,0,40"), ("--cropping", "0,40,0,44"), "cropping"),
+        (("--cropping", "0,40,0,40"), (), "cropping"),
+        (("--detections",), (), "detections"),
+        ((), ("--detections",), "detections"),
+    ],
+)
+def test_what_was_looked_at_and_kept_otherwise_is_refused_by_name(predict, tmp_path, words, other, named):
+    """Also where most of it is still to be done."""
+    predict(*words, model="bottom-up")
+    manifest = tmp_path / "r" / "manifest.json"
+    for state in ("finished", "running"):
+        manifest.write_text(manifest.read_text().replace('"finished"', f'"{state}"'))
+        before = fingerprint(tmp_path)
+        said, _ = predict(*other, model="bottom-up")
+        assert (said.code, named in said.err) == (1, True)
+        assert fingerprint(tmp_path) == before
+
+
 def test_trust_code_runs_the_code_that_a_model_brings(ethopose_says, clip, tiny, tmp_path):
     folder = tmp_path / "mice"
     shutil.copytree(tiny("centroid"), folder)
