@@ -2,6 +2,7 @@
 
 import shutil
 
+import cv2
 import dlc_folders
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 import yaml
 
 import ethopose
-from ethopose.core import ModelError, UsageError
+from ethopose.core import ModelError, SpecError, UsageError
 from ethopose.families import load
 from ethopose.families.deeplabcut3 import choose
 from ethopose.families.deeplabcut3.places import find, last_snapshot
@@ -168,7 +169,22 @@ def test_what_fails_before_its_first_frame_leaves_nothing(project, shared_data, 
     video = next(shared_data.glob("dlc3/real/*/videos/*.mp4"))
     with pytest.raises(ModelError, match=r"not those of the network.*in: .*train"):
         ethopose.predict(video, train, out=tmp_path / "x.ethopose", frames="0-3")
+    with pytest.raises(ModelError, match=r"not those of the network.*in: .*train"):
+        ethopose.convert(train, tmp_path / "x")
     assert not list(tmp_path.glob("x*"))
+
+
+def test_a_network_that_nobody_knows_is_one_clear_line(tmp_path):
+    train = tmp_path / "train"
+    dlc_folders.write(train)
+    config = train / "pytorch_config.yaml"
+    config.write_text(config.read_text().replace("test_resnet", "resnet_9000"))
+    (tmp_path / "clip").mkdir()
+    cv2.imwrite(str(tmp_path / "clip/0.png"), np.zeros((64, 64, 3), np.uint8))
+    for fails in (ethopose.convert, lambda model, out: ethopose.predict(tmp_path / "clip", model, out=out)):
+        with pytest.raises(SpecError, match=r"no encoder named 'resnet_9000'; in: .*train"):
+            fails(train, tmp_path / "x")
+    assert {path.name for path in tmp_path.iterdir()} == {"clip", "train"}
 
 
 def write_snapshots(train, *names: str) -> None:

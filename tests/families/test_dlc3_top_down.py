@@ -198,7 +198,7 @@ def test_an_exported_model_is_the_model_that_was_exported(folder, tmp_path):
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     torch.save({"config": config, "pose": pose}, file)
-    with pytest.raises(ModelError, match="it holds no model, and no detector"):
+    with pytest.raises(ModelError, match="neither 'model' nor 'detector' in it"):
         load(file).weights(0)
     torch.save({"model": pose}, file)
     with pytest.raises(ModelError, match="no configuration is in it, and none lies beside it"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ethopose.core import ModelError, UsageError
 from ethopose.families import deeplabcut3, native, sleap_nn
-from ethopose.families.model import Family, Model
+from ethopose.families.model import Family, Model, of
 from ethopose.models.plugins import load_plugin
 
 FAMILIES = (
@@ -19,7 +19,7 @@ FAMILIES = (
     ),
 )
 
-__all__ = ["FAMILIES", "Family", "Model", "choose", "family_of", "load"]
+__all__ = ["FAMILIES", "Family", "Model", "choose", "family_of", "load", "of"]
 
 
 def load(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ethopose import formats
 from ethopose.core import UsageError
-from ethopose.families import FAMILIES, choose, load, native
+from ethopose.families import FAMILIES, Model, choose, load, native, of
 from ethopose.store import Result
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,7 @@ def convert(
 
     Raises:
         FormatError: `source` is neither, or there is no such format.
-        ModelError: the model cannot be read.
+        ModelError, SpecError: the model cannot be read, or its weights are not those of its network.
         ResultError: the result is unfinished, or `out` is there already.
         UsageError: `out` is there already, or an option is not for what is converted.
     """
@@ -57,10 +61,21 @@ def _convert_model(paths: Sequence[Path], out: Path, *, overwrite: bool) -> Path
     came = {"family": model.spec.family, "name": model.spec.name, "digest": model.digest}
     provenance = {**model.spec.provenance, "converted_from": came}
     spec = model.spec.model_copy(update={"family": "ethopose", "provenance": provenance})
-    weights = [model.weights(stage) for stage in range(len(spec.stages))]
+    weights = [_weights(model, stage) for stage in range(len(spec.stages))]
     plugins = [model.paths[0] / name for name in spec.plugins]
     native.write(out, spec, weights, plugins=plugins, half=False)
     return out
+
+
+def _weights(model: Model, stage: int) -> dict[str, Tensor]:
+    """Those of a stage, which its network takes; of a network of the folder's own code nobody has tried."""
+    from ethopose.models.build import build_trained  # imports torch
+
+    weights = model.weights(stage)
+    if not model.spec.plugins:
+        with of(model.paths[0]):
+            build_trained(model.spec.stages[stage], weights)
+    return weights
 
 
 def _several(source: Path | str | Sequence[Path | str]) -> list[Path]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ethopose.core import ModelError
+from ethopose.core import ModelError, SpecError
 from ethopose.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ class Model:
         if preparation.conditions is not None:
             told += ", or --conditions FILE"
         return told if self.missing is None else f"{told}; {self.missing.what}"
+
+
+@contextmanager
+def of(folder: Path | None) -> Iterator[None]:
+    """Errors of a network, which nobody told where it lies, say whose it is."""
+    try:
+        yield
+    except (ModelError, SpecError) as error:
+        raise type(error)(error.what, where=error.where or folder, fix=error.fix) from error
 
 
 @dataclass(frozen=True, slots=True)

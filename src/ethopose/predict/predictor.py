@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ethopose.core import MemoryFullError, ModelError, Poses, UsageError
-from ethopose.families import Model
+from ethopose.core import MemoryFullError, Poses, UsageError
+from ethopose.families import Model, of
 from ethopose.media import Block
 from ethopose.models.boxes import cut
 from ethopose.models.conditions import (
@@ -307,10 +307,8 @@ class Runner:
             return self._compiled[kind]
 
     def _compile(self, shape: Shape, *, floats: bool) -> CompiledStage:
-        try:
+        with of(self._where):
             return compile_stage(replace(self._source, floats=floats), shape, self._compute)
-        except ModelError as error:
-            raise ModelError(error.what, where=error.where or self._where, fix=error.fix) from error
 
 
 def _highest(instances: Instances, limit: int | None) -> np.ndarray:

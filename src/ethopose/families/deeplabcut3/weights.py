@@ -156,7 +156,9 @@ def _state(content: Mapping[str, Any], exported: str, snapshot: Path) -> dict[st
     keypoint those of the fields are."""
     state = content.get("model", content.get(exported))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(f"no weights: it holds no model, and no {exported}", where=snapshot)
+        raise ModelError(
+            f"no weights: neither 'model' nor {exported!r} in it is a table of tensors", where=snapshot
+        )
     return {name: tensor for name, tensor in state.items() if tensor.numel()}
 
 
