@@ -119,9 +119,9 @@ def test_copied_alone_a_network_is_told_of_and_converted_and_says_what_it_needs(
     assert facts["needs"].endswith("the model that conditions come from is missing: shuffle 7")
     ours = ethopose.convert(folder, tmp_path / "ours")
     assert "written alone, and needs a conditions model" in caplog.text
-    assert ethopose.info(ours)["needs"].endswith("or --conditions FILE")
-    for model in (folder, ours):
-        with pytest.raises((ModelError, UsageError), match="--conditions FILE"):
+    assert "or --conditions FILE; in its folder is only what reads crops" in ethopose.info(ours)["needs"]
+    for model, why in ((folder, "name both, -m CONDITIONS"), (ours, "convert both together")):
+        with pytest.raises((ModelError, UsageError), match=f"{why}.*--conditions FILE"):
             load(model)
     (tmp_path / "clip").mkdir()
     shutil.copy(recorded.images[0], tmp_path / "clip")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ethopose.core import ModelError, SpecError
+from ethopose.core import EthoposeError, ModelError, SpecError
 from ethopose.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Model:
     weights: Callable[[int], dict[str, Tensor]]  # of a stage, by the names of `models.build`
     window: Window | None = None  # what its project looks at
     alone: Callable[[], Model] | None = None  # of a pair in one folder that which reads crops
-    missing: ModelError | None = None  # why what finds the animals is not there, of a model that names it
+    missing: EthoposeError | None = None  # why what finds the animals is not there, if it should be
 
     @property
     def needs(self) -> str | None:

@@ -41,7 +41,20 @@ def read(paths: Sequence[Path]) -> Model:
         raise ModelError(f"skeleton: {error.what}", where=folder / SPEC) from None
     files = (folder / WEIGHTS, *(_plugin(folder, name) for name in spec.plugins))
     digest = spec.digest(*(file_digest(file) for file in files))
-    return Model(spec, digest, (folder,), lambda stage: _weights(folder / WEIGHTS, stage))
+    crops = spec.stages[0].preparation
+    missing = UsageError(
+        "in its folder is only what reads crops, not what finds the animals",
+        where=folder,
+        fix="convert both together: ethopose convert OTHER THIS OUT"
+        + (", or --conditions FILE" if crops.conditions else ""),
+    )
+    return Model(
+        spec,
+        digest,
+        (folder,),
+        lambda stage: _weights(folder / WEIGHTS, stage),
+        missing=missing if crops.crop else None,
+    )
 
 
 def write(
