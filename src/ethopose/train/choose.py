@@ -11,7 +11,7 @@ from ethopose.models.backbones.nano import receptive_field
 from ethopose.models.spec import Part
 from ethopose.train.config import DEEPEST, Augmentation, Config, Kind, Preset, StageConfig
 from ethopose.train.facts import TURNING, Facts
-from ethopose.train.heads import STRIDE, refuse_misfits, usual_heads
+from ethopose.train.heads import STRIDE, picture_size, refuse_misfits, usual_heads
 
 CROWDED, MANY = 0.3, 8  # from here on bottom-up: animals that overlap, animals in a picture
 REACH = 1.5  # times an animal's length that the deepest features should see
@@ -46,6 +46,7 @@ PRESETS: dict[Preset, Sizes] = {
 }
 THRESHOLDS = {"single": 0.0, "instance": 0.0, "centroid": 0.3, "bottom-up": 0.3}  # of peaks
 FEWEST = 2  # keypoints of an animal
+ROOM, LARGEST = 1.25, 2.0  # a window around an animal against its length; a scale
 CENTROID = 40.0  # px that an animal's length is scaled to where only its place is asked for
 
 
@@ -127,10 +128,7 @@ def _stage(
     name: str, given: StageConfig, config: Config, facts: Facts, place: str
 ) -> tuple[StageConfig, list[Choice]]:
     sizes = PRESETS[config.preset]
-    scale, why = (given.scale, "as asked") if given.scale else _scale(name, facts, sizes.pixels[place], sizes)
-    window, seen = (
-        (given.window, "as asked") if given.window else _window(name, facts, scale, sizes.pixels[place])
-    )
+    scale, why, window, seen = _shown(name, given, facts, sizes, sizes.pixels[place])
     batch = given.batch or (8 if place == "cpu" else 32)
     steps = given.steps or _steps(facts, sizes.steps)
     told = [
@@ -140,7 +138,7 @@ def _stage(
         Choice("length", *_length(config, steps, given)),
     ]
     parts, chosen = _parts(name, given, config, facts, scale, sizes.width[place])
-    joined = name == "bottom-up" and not config.identity
+    joined = name == "bottom-up" and not config.identity and given.grouping is None
     if given.min_keypoints is not None and not joined:
         raise SpecError("min_keypoints is for animals that are joined from keypoints", fix="leave it out")
     found = {
@@ -149,6 +147,32 @@ def _stage(
     }
     update = {"scale": scale, "window": window, "batch": batch, "steps": steps, **found, **parts}
     return given.model_copy(update=update), told + chosen
+
+
+def _shown(
+    name: str, given: StageConfig, facts: Facts, sizes: Sizes, pixels: float
+) -> tuple[float, str, tuple[int, int], str]:
+    """Scale and window, each with its reason."""
+    only = picture_size(given.heads or ()) if name == "instance" else None
+    if only and given.window not in (None, only):
+        told, wanted = (f"{height} x {width} px" for height, width in (given.window or only, only))
+        raise SpecError(f"{name}: a window of {told}, and heads that read {wanted}", fix="leave it out")
+    if given.scale:
+        scale, why = given.scale, "as asked"
+    elif only:
+        scale, why = filling(only, facts), "the largest animals fill the window"
+    else:
+        scale, why = _scale(name, facts, pixels, sizes)
+    if only:
+        return scale, why, only, "the only one that its heads read"
+    if given.window:
+        return scale, why, given.window, "as asked"
+    return scale, why, *_window(name, facts, scale, pixels)
+
+
+def filling(window: tuple[int, int], facts: Facts) -> float:
+    """The scale at which the largest animals fill a window."""
+    return _rounded(min(min(window) / (ROOM * facts.longest), LARGEST))
 
 
 def _parts(
@@ -211,7 +235,7 @@ def _rounded(scale: float) -> float:
 
 def _window(name: str, facts: Facts, scale: float, pixels: float) -> tuple[tuple[int, int], str]:
     if name == "instance":
-        side = _up(1.25 * facts.longest * scale)
+        side = _up(ROOM * facts.longest * scale)
         return (side, side), "a quarter more than the largest animals"
     height, width = _up(facts.size[0] * scale), _up(facts.size[1] * scale)
     if height * width <= LARGE * pixels:

@@ -67,6 +67,7 @@ class StageConfig(Frozen):
     backbone: Part | None = None
     neck: Part | None = None
     heads: tuple[Part, ...] | None = None
+    grouping: Part | None = None  # of what heads find into animals; by the kind if left out
     peak_threshold: float | None = Field(
         None, ge=0, le=1
     )  # of what is found, unless predict is told otherwise

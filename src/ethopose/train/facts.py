@@ -40,7 +40,7 @@ class Facts:
 def facts(placed: Placed, sizes: Int64[np.ndarray, "picture 2"], skeleton: Skeleton, *, gray: bool) -> Facts:
     """Measure labels."""
     seen = np.isfinite(placed.xy).all(-1)
-    there = seen.any(-1)
+    there = seen[:, :, [name not in skeleton.unique for name in skeleton.keypoints]].any(-1)
     animals = placed.xy[there]
     sides = box_sides(animals)
     longer = sides.max(-1)

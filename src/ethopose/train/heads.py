@@ -5,6 +5,7 @@ from __future__ import annotations
 from ethopose.core import SpecError
 from ethopose.models.spec import Part
 from ethopose.train.facts import Facts
+from ethopose.train.fitting import OF_NOBODY, told_of
 
 STRIDE, FIELD_STRIDE = 4, 8  # of maps and of part affinity fields
 SIGMA = 0.75, 1.5  # cells, of a map's peaks: least and most
@@ -39,25 +40,28 @@ def usual_heads(name: str, facts: Facts, scale: float, *, identity: bool) -> tup
     return places, Part(name="part_affinity", options={**fields, "loss": {"fields": "relative_mse"}})
 
 
-def fitted(heads: tuple[Part, ...], facts: Facts, name: str) -> tuple[Part, ...]:
-    """Heads of another model for the keypoints, edges and individuals of these labels."""
-    own = _counts(facts, name) | {"edges": facts.edges}
-    return tuple(
-        Part(name=part.name, options=part.options | {k: v for k, v in own.items() if k in part.options})
-        for part in heads
-    )
+def picture_size(heads: tuple[Part, ...]) -> tuple[int, int] | None:
+    """(height, width) of the only pictures that heads read, px; None where they read any."""
+    for options in (head.options for head in heads):
+        sides = options.get("size") or [cells * options["source"] for cells in options.get("cells", ())]
+        if sides:
+            return sides[0], sides[1]
+    return None
 
 
 def refuse_misfits(heads: tuple[Part, ...], facts: Facts, name: str) -> None:
-    """Raises SpecError where a head was given for another number of keypoints or individuals."""
+    """Raises SpecError where a head was given for another number of keypoints or individuals, or keypoints
+    that belong to no animal have one, and do not come last."""
     for part in heads:
-        for option, count in _counts(facts, name).items():
+        told = told_of(part, heads, facts.skeleton)
+        if part.name == OF_NOBODY and facts.skeleton.keypoints[-len(told) :] != told:
+            what = f"{name}: keypoints that belong to no animal come last: {', '.join(told)}"
+            raise SpecError(what, fix="order the labels' keypoints")
+    for part in heads:
+        told = 1 if name == "centroid" else len(told_of(part, heads, facts.skeleton))
+        counts = {"keypoints": told, "classes": len(facts.skeleton.individuals)}
+        for option, count in counts.items():
             if (given := part.options.get(option, count)) != count:
                 raise SpecError(
                     f"{name}: the head {part.name} is for {given} {option}, the labels have {count}"
                 )
-
-
-def _counts(facts: Facts, name: str) -> dict[str, int]:
-    keypoints = 1 if name == "centroid" else facts.keypoints
-    return {"keypoints": keypoints, "classes": len(facts.skeleton.individuals)}

@@ -100,7 +100,7 @@ def _placed(
         return picture, xy[mine][:, None], individual[mine][:, None], middle[mine]
     picture = np.arange(len(xy))
     nowhere = np.full((len(picture), 2), np.nan, np.float32)
-    if name == "single":
+    if name == "single" and plan.spec.stages[index].grouping.name != "together":
         rows = picture, np.isfinite(middle).all(-1).argmax(1)
         return picture, xy[rows][:, None], individual[rows][:, None], nowhere
     return picture, xy, individual, nowhere

@@ -36,7 +36,7 @@ def _stage(name: str, chosen: StageConfig, config: Config, facts: Facts) -> Stag
     preparation = Preparation(color=color, scale=scale, crop=crop, exact=True, pad_to=DEEPEST)
     network = Network(in_channels=chosen.channels, backbone=backbone, neck=chosen.neck, heads=heads)
     joined = next((head.options["edges"] for head in heads if "edges" in head.options), facts.edges)
-    grouping = _grouping(name, config, facts.skeleton, joined)
+    grouping = chosen.grouping or _grouping(name, config, facts.skeleton, joined)
     threshold = chosen.peak_threshold or 0.0
     return Stage(preparation=preparation, network=network, grouping=grouping, peak_threshold=threshold)
 

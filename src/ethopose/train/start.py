@@ -8,13 +8,15 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from ethopose.families import load
+from ethopose.families import Model, load
 from ethopose.models.build import NetworkGraph, build
 from ethopose.models.pretrained import Unreachable, imagenet_weights
-from ethopose.train.inherit import role, take_over
+from ethopose.models.spec import Stage
+from ethopose.train.inherit import role
 from ethopose.train.journal import Watch
 from ethopose.train.plan import Plan
 from ethopose.train.state import State
+from ethopose.train.takeover import Taken, take_over
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +40,13 @@ def _begin_with(graph: NetworkGraph, plan: Plan, index: int, watch: Watch) -> bo
     """Enter the weights that the network starts from; gives whether there are any."""
     config, stage = plan.config, plan.spec.stages[index]
     if config.weights is not None:
-        known = take_over(graph, stage, plan.spec.skeleton, load(config.weights, alone=True))
-        if known is None:
+        taken = _taken(graph, plan, stage, load(config.weights, alone=True))
+        if taken is None:
             log.warning("%s has no %s stage: it starts from nothing", config.weights, role(stage))
             return False
-        watch.say(
-            f"{role(stage)} starts from {config.weights}, which knows {', '.join(known) or 'no keypoint'}"
-        )
+        anew = f"; anew: {', '.join(taken.anew)}" if taken.anew else ""
+        known = ", ".join(taken.keypoints) or "no keypoint"
+        watch.say(f"{role(stage)} starts from {config.weights}, which knows {known}{anew}")
         return True
     backbone = stage.network.backbone
     if backbone.name != "timm" or config.imagenet is False:
@@ -57,3 +59,12 @@ def _begin_with(graph: NetworkGraph, plan: Plan, index: int, watch: Watch) -> bo
     graph.backbone.load_state_dict(dict(weights), strict=False)
     watch.say(f"the encoder starts from ImageNet weights of {backbone.options['model']}")
     return True
+
+
+def _taken(graph: NetworkGraph, plan: Plan, stage: Stage, donor: Model) -> Taken | None:
+    """What a network took from the donor's stage of the same role; None where it has no such stage."""
+    index = next((i for i, given in enumerate(donor.spec.stages) if role(given) == role(stage)), None)
+    if index is None:
+        return None
+    given = donor.spec.stages[index], donor.spec.skeleton
+    return take_over(graph, given, donor.weights(index), (stage, plan.spec.skeleton))

@@ -22,7 +22,8 @@ class AttendedSimCC(nn.Module):
     `width` numbers; gated attention (Hua et al. 2022, keys of `keys`, values `expansion` times as wide) lets
     keypoints look at each other. The keypoint is the highest bin; its confidence the smaller of the two
     values there, of logits times `sharpness`, made probabilities by `softmax`. Taught are Gaussians of
-    `sigma` bins. Source: DeepLabCut 3.0.1, RTMCCHead with SimCCPredictor.
+    `sigma` bins, of which as of the logits `beta` times as much are made probabilities. Source: DeepLabCut
+    3.0.1, RTMCCHead with SimCCPredictor and KLDiscreteLoss.
     """
 
     finds = ("xy", "value")
@@ -42,12 +43,14 @@ class AttendedSimCC(nn.Module):
         sharpness: tuple[float, float] = (849.0, 849.0),
         softmax: bool = True,
         sigma: float = 5.66,
+        beta: float = 10.0,
         loss: dict[str, str] | None = None,
         weight: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.stride, self.size, self.split = max(channels), tuple(size), split
-        self.sharpness, self.softmax, self.sigma = sharpness, softmax, sigma
+        self.sharpness, self.softmax = sharpness, softmax
+        self.sigma, self.beta = sigma, beta
         self.cells = tuple(side // self.stride for side in size)
         self.layer = nn.Conv2d(channels[self.stride], keypoints, kernel, padding=kernel // 2)
         self.norm = ScaleNorm(self.cells[0] * self.cells[1])
@@ -55,7 +58,7 @@ class AttendedSimCC(nn.Module):
         self.attention = GatedAttention(width, keys, expansion)
         rows, columns = (nn.Linear(width, int(side * split), bias=False) for side in size)
         self.across, self.down = columns, rows
-        self.losses = Criteria(dict.fromkeys(self.outputs, ("cross_entropy", 1.0)), loss, weight)
+        self._criteria = Criteria(dict.fromkeys(self.outputs, ("cross_entropy", 1.0)), loss, weight)
 
     def forward(self, features: dict[int, Tensor]) -> Outputs:
         """x (batch keypoint bin), y (batch keypoint bin): logits.
@@ -82,15 +85,19 @@ class AttendedSimCC(nn.Module):
         return {"xy": place / self.split, "value": peaks.finite(value)}
 
     def targets(self, truth: Truth) -> Outputs:
-        """Gaussians of `sigma` bins that sum to 1 around the first animal's keypoints; zero without one."""
+        """What sums to 1 and is highest at the first animal's keypoints; zero without one."""
         seen = truth.xy[:, 0].isfinite().all(-1, keepdim=True)
         targets = {}
         for axis, name in enumerate(self.outputs):
             bins = torch.arange(int(self.size[1 - axis] * self.split), device=seen.device)
             distance = bins - self.split * truth.xy[:, 0, :, axis, None]
-            mass = (-distance.square() / (2 * self.sigma**2)).softmax(-1)
-            targets[name] = torch.where(seen, mass, 0.0)
+            gaussian = torch.exp(-distance.square() / (2 * self.sigma**2))
+            targets[name] = torch.where(seen, (self.beta * gaussian).softmax(-1), 0.0)
         return targets
+
+    def losses(self, outputs: Outputs, targets: Outputs) -> Outputs:
+        """Of both axes."""
+        return self._criteria({name: self.beta * output for name, output in outputs.items()}, targets)
 
 
 class ScaleNorm(nn.Module):

@@ -49,7 +49,7 @@ class CentreOffsets(nn.Module):
         weight: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
-        self.stride, self.animals, self.width = stride, animals, width
+        self.stride, self.animals, self.width, self.keypoints = stride, animals, width, keypoints
         self.sigmoid, self.clip, self.absorb, self.confidence = sigmoid, clip, absorb, confidence
         self.reach = reach
         wide = channels[stride]
@@ -116,7 +116,7 @@ class CentreOffsets(nn.Module):
             torch.arange(-(-side // self.stride), device=truth.xy.device, dtype=truth.xy.dtype)
             for side in truth.size
         )
-        cells = truth.xy / self.stride
+        cells = truth.of(slice(self.keypoints)).xy / self.stride
         middle = cells.nanmean(2, keepdim=True)
         places = torch.cat((cells, middle), 2)
         dx, dy = columns - places[..., 0, None, None], rows[:, None] - places[..., 1, None, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from jaxtyping import Float, Int64
@@ -33,6 +33,16 @@ class Truth:
     xy: Float[Tensor, "batch animal keypoint 2"]
     individual: Int64[Tensor, "batch animal"]  # index of the named individual, -1 for none
     size: tuple[int, int]
+
+    def of(self, keypoints: slice) -> Truth:
+        """Of some of the keypoints alone."""
+        return replace(self, xy=self.xy[:, :, keypoints])
+
+    @property
+    def first(self) -> Float[Tensor, "batch keypoint 2"]:
+        """Each keypoint of an animal that has it, where no two have."""
+        there = self.xy.isfinite().all(-1, keepdim=True).int().argmax(1, keepdim=True)
+        return self.xy.gather(1, there.expand(-1, -1, -1, 2))[:, 0]
 
 
 class Head(Protocol):

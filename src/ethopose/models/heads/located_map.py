@@ -45,7 +45,7 @@ class LocatedMap(nn.Module):
     ) -> None:
         super().__init__()
         self.source, self.sigmoid, self.clip = source, sigmoid, clip
-        self.unit, self.reach = unit, reach
+        self.unit, self.reach, self.keypoints = unit, reach, keypoints
         self.maps = Growth(channels[source], **maps)
         self.offsets = None if offsets is None else Growth(channels[source], **offsets)
         _check(self.maps, self.offsets, keypoints)
@@ -73,10 +73,10 @@ class LocatedMap(nn.Module):
         return {"xy": xy, "value": peaks.clipped(value) if self.clip else value}
 
     def targets(self, truth: Truth) -> Outputs:
-        """Gaussians of 2/3 `reach` px around the keypoints of the first animal, and in reach of them the way
+        """Gaussians of 2/3 `reach` px around the keypoints of the one animal, and in reach of them the way
         there; NaN elsewhere. The middle of cell k is at (k + 0.5) * stride."""
         size = map_size(truth.size, self.source, self.maps.steps)
-        distance, ways = ways_to(truth.xy[:, 0], size, self.stride)
+        distance, ways = ways_to(truth.of(slice(self.keypoints)).first, size, self.stride)
         sigma = 2 * self.reach / 3
         targets = {"maps": torch.exp(-distance / (2 * sigma**2)).nan_to_num(0.0)}
         if self.offsets is not None:

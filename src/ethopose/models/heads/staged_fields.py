@@ -63,6 +63,7 @@ class StagedFields(nn.Module):
         self.source, self.edges, self.peaks_kept = source, [tuple(edge) for edge in edges], peaks_kept
         self.kept = list(range(len(edges)) if kept is None else kept)
         self.sigmoid, self.unit, self.reach, self.width = sigmoid, unit, reach, width
+        self.keypoints = keypoints
         wide, refined = channels[source], {"maps": keypoints} | ({"fields": 2 * len(edges)} if edges else {})
         told = features + sum(refined.values()) if stages else wide
         begin = {**refined, "features": features, "offsets": 2 * keypoints} if stages else {}
@@ -142,6 +143,7 @@ class StagedFields(nn.Module):
     def targets(self, truth: Truth) -> Outputs:
         """1 within `reach` px of a keypoint, and the way there; unit vectors along edges, which fade over
         `width` px to either side; of several animals the last counts."""
+        truth = truth.of(slice(self.keypoints))
         size = map_size(
             truth.size, self.source, [(2, 2), *self.maps.steps] if self.begin else self.maps.steps
         )

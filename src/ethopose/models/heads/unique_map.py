@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ethopose.models.heads.head import Found, Outputs
+from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.heads.located_map import LocatedMap
 
 
@@ -18,3 +18,8 @@ class UniqueMap(LocatedMap):
         """unique_xy (batch keypoint 1 2) in pixels of the prepared image, unique_value (batch keypoint 1)."""
         places: dict[str, Tensor] = super().decode(outputs, {})
         return {f"unique_{name}": place for name, place in places.items()}
+
+    def targets(self, truth: Truth) -> Outputs:
+        """Those of `located_map`, of the last keypoints."""
+        targets: dict[str, Tensor] = super().targets(truth.of(slice(-self.keypoints, None)))
+        return targets
