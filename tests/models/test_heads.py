@@ -214,6 +214,29 @@ def test_a_keypoint_comes_back_from_where_its_targets_put_it(kind, stride, xy):
     assert found["value"].min() > 0.5
 
 
+# heads of other tools: how exactly they tell, px, by bins, cells or offsets; what is other here, so that a
+# plateau has few cells, and half of a stride is a whole number
+EXACT: dict[str, tuple[float, dict]] = {
+    "located_map": (1e-3, {}),
+    "staged_fields": (1e-3, {"source": 16, "reach": 5.0}),
+    "centre_offsets": (1e-3, {}),
+    "attended_simcc": (0.26, {}),
+    "token_map": (2.9, {"reach": 2.9}),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_an_animal_comes_back_from_where_targets_of_other_tools_put_it(name):
+    exact, more = EXACT[name]
+    head = built(name, {**EVERY[name][1], **more})
+    wanted = torch.tensor([[20.3, 21.6], [33.1, 24.9], [45.7, 30.2]])
+    targets = head.targets(Truth(wanted[None, None], torch.tensor([[-1]]), SIZE))
+    outputs = {name: maps.nan_to_num() for name, maps in ideal(targets, beta_of(head)).items()}
+    found = head.decode(outputs, {})
+    highest = found["value"][0].argmax(-1)
+    assert (found["xy"][0, range(3), highest] - wanted).abs().max() < exact
+
+
 @pytest.mark.parametrize("stride", [2, 4, 8])
 @pytest.mark.parametrize("kind", OF_MANY)
 @given(left=places, away=st.floats(0, 1, width=32))

@@ -176,6 +176,8 @@ def test_a_donor_of_every_kind_learns_and_predicts(name, labels, tmp_path):
     how = {"weights": folder, "loop": {**tiny()["loop"], "patience": None}}
     how |= {"every_stage": {"batch": 4, "steps": 80 if "staged" in name or name == "identity" else 30}}
     trained = ethopose.train(given, tmp_path / "m", config=how)
+    again = prepare(configured((), tmp_path / "m/training/config.yaml", {}), tmp_path / "m", given)
+    assert again.spec == ethopose.load(tmp_path / "m").spec
     rows = [row.loss for row in trained.rows if row.stage == trained.rows[-1].stage]
     assert rows[-1] < 0.98 * rows[0]
     clip, out = given.images[0].path, tmp_path / "r"
@@ -264,3 +266,19 @@ def test_a_network_of_deeplabcut_is_started_from(name, one, two, shared_data, tm
     state = graph.state_dict()
     for layer, tensor in model.weights(len(model.spec.stages) - 1).items():
         assert layer.startswith("heads.") or torch.equal(state[layer], tensor)
+
+
+def test_a_head_of_keypoints_of_no_animal_wants_them_last(labels, tmp_path):
+    given = labels("unique")
+    order = [3, 4, 0, 1, 2]
+    names = tuple(given.poses.skeleton.keypoints[number] for number in order)
+    poses = given.poses
+    turned = replace(
+        poses,
+        skeleton=replace(poses.skeleton, keypoints=names),
+        xy=poses.xy[:, order],
+        confidence=poses.confidence[:, order],
+    )
+    folder = donor(tmp_path / "donor", "unique")
+    with pytest.raises(SpecError, match="keypoints that belong to no animal come last: left corner, right"):
+        planned(replace(given, poses=turned, visibility=given.visibility[:, order]), folder, tmp_path / "m")

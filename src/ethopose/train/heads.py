@@ -52,14 +52,15 @@ def picture_size(heads: tuple[Part, ...]) -> tuple[int, int] | None:
 def refuse_misfits(heads: tuple[Part, ...], facts: Facts, name: str) -> None:
     """Raises SpecError where a head was given for another number of keypoints or individuals, or keypoints
     that belong to no animal have one, and do not come last."""
+    keypoints = facts.skeleton.keypoints
     for part in heads:
-        told = told_of(part, heads, facts.skeleton)
-        if part.name == OF_NOBODY and facts.skeleton.keypoints[-len(told) :] != told:
-            what = f"{name}: keypoints that belong to no animal come last: {', '.join(told)}"
-            raise SpecError(what, fix="order the labels' keypoints")
-    for part in heads:
-        told = 1 if name == "centroid" else len(told_of(part, heads, facts.skeleton))
-        counts = {"keypoints": told, "classes": len(facts.skeleton.individuals)}
+        told = keypoints[:1] if name == "centroid" else told_of(part, heads, facts.skeleton)
+        if part.name == OF_NOBODY and keypoints[-len(told) :] != told:
+            what = (
+                f"{name}: keypoints that belong to no animal come last: {', '.join(told) or 'there are none'}"
+            )
+            raise SpecError(what, fix="order the labels' keypoints, or leave the head out")
+        counts = {"keypoints": len(told), "classes": len(facts.skeleton.individuals)}
         for option, count in counts.items():
             if (given := part.options.get(option, count)) != count:
                 raise SpecError(

@@ -111,12 +111,13 @@ class CentreOffsets(nn.Module):
 
     def targets(self, truth: Truth) -> Outputs:
         """Gaussians of half the `reach` around keypoints and of all of it around centres; within reach of a
-        centre the ways from its animal's keypoints, of the smallest animal; NaN elsewhere."""
+        centre the ways from its animal's keypoints, of the smallest animal; NaN elsewhere. The middle of cell
+        k is at (k + 0.5) * stride."""
         rows, columns = (
             torch.arange(-(-side // self.stride), device=truth.xy.device, dtype=truth.xy.dtype)
             for side in truth.size
         )
-        cells = truth.of(slice(self.keypoints)).xy / self.stride
+        cells = truth.of(slice(self.keypoints)).xy / self.stride - 0.5
         middle = cells.nanmean(2, keepdim=True)
         places = torch.cat((cells, middle), 2)
         dx, dy = columns - places[..., 0, None, None], rows[:, None] - places[..., 1, None, None]
