@@ -8,21 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from small_donors import DONORS, NAMES, donor, skeleton_of
 from small_trainings import Told, tiny
 
 import ethopose
 from ethopose.core import Labels, Poses, Skeleton, SpecError
+from ethopose.families.superanimal import offers
+from ethopose.families.superanimal.configuration import configuration
 from ethopose.models.build import NetworkGraph, build_trained
 from ethopose.train import Plan, prepare
 from ethopose.train.devices import make_fabric
 from ethopose.train.start import starting_network
 from ethopose.train.state import State
 from ethopose.train.wishes import configured
-from families.dlc3_nets import make_net
+from families.dlc3_nets import make_net, script
 
 OTHERS = ("tail", "whisker", "nose")
 SINGLE = "heat maps"
+ZOO = Path(__file__).parents[1] / "families/golden/superanimal"
 
 
 @pytest.fixture(autouse=True)
@@ -266,6 +270,27 @@ def test_a_network_of_deeplabcut_is_started_from(name, one, two, shared_data, tm
     state = graph.state_dict()
     for layer, tensor in model.weights(len(model.spec.stages) - 1).items():
         assert layer.startswith("heads.") or torch.equal(state[layer], tensor)
+
+
+@pytest.mark.slow
+def test_a_superanimal_is_started_from_for_other_keypoints(two, shared_data, tmp_path):
+    name = "superanimal_quadruped_rtmpose_s"
+    folder, offer, synth = tmp_path / "zoo", offers()[name], script(shared_data / "synth_weights.py")
+    folder.mkdir()
+    config = configuration(offer, "ssdlite", 10)
+    (folder / "pytorch_config.yaml").write_text(yaml.safe_dump(config))
+    told = synth.read_manifest(ZOO / name / "manifest.json.gz")
+    torch.save({"model": synth.to_torch(synth.synth_state(told)), "metadata": {}}, folder / "snapshot-001.pt")
+    (folder / "snapshot-detector-001.pt").touch()
+    given = with_skeleton(two, Skeleton((offer.keypoints[7], "whisker", offer.keypoints[2])))
+    how = {"weights": folder, "loop": {**tiny()["loop"], "patience": None}, "every_stage": {"batch": 2}}
+    how |= {"stages": {"centroid": {"steps": 2}, "instance": {"steps": 6}}}
+    watch = Told()
+    trained = ethopose.train(given, tmp_path / "m", config=how, watch=watch)
+    assert f"which knows {offer.keypoints[7]}, {offer.keypoints[2]}" in " ".join(watch.lines)
+    losses = [row.loss for row in trained.rows if row.stage == "instance"]
+    assert losses[-1] < losses[0]
+    assert ethopose.load(tmp_path / "m").spec.stages[1].preparation.crop == (128, 128)  # twice as large: 256
 
 
 def test_a_head_of_keypoints_of_no_animal_wants_them_last(labels, tmp_path):
