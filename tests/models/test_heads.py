@@ -23,6 +23,7 @@ OF_ONE = {  # heads of one animal a picture: their options but for the stride
     "gaussian": ("confidence_map", {"single": True, "refinement": "gaussian", "sigma": 1.5}),
 }
 TWICE = {"kernels": [3], "strides": [2]}  # twice as many cells, and one
+NARROW = {name: {"channels": [n], **TWICE} for name, n in {"maps": 2, "offsets": 4, "fields": 2}.items()}
 OF_MANY = ("offset", "gaussian")  # refinements of the head that finds any number of peaks
 EVERY = {
     **{name: (head, {"keypoints": 3, **told}) for name, (head, told) in OF_ONE.items()},
@@ -235,6 +236,21 @@ def test_an_animal_comes_back_from_where_targets_of_other_tools_put_it(name):
     found = head.decode(outputs, {})
     highest = found["value"][0].argmax(-1)
     assert (found["xy"][0, range(3), highest] - wanted).abs().max() < exact
+
+
+def test_keypoints_of_no_animal_come_last_in_a_row_of_their_own():
+    alone = torch.tensor([[20.3, 21.6], [33.1, 24.9], [45.7, 30.2]])
+    xy = torch.full((1, 3, 5, 2), torch.nan)
+    xy[0, 0, :2], xy[0, 1, 2:], xy[0, 2, :2] = 50.0, alone, 10.0
+    told = Truth(xy, torch.full((1, 3), -1), SIZE)
+    head = built(*EVERY["unique_map"])
+    found = head.decode(head.targets(told), {})["unique_xy"][0, :, 0]
+    assert (found - alone).abs().max() <= head.stride / 2 + 0.01
+    animals = built(
+        "staged_fields", {**EVERY["staged_fields"][1], "keypoints": 2, "edges": [(0, 1)], **NARROW}
+    )
+    assert (animals.targets(told)["maps"] > 0).sum() > 0
+    assert animals.targets(told)["maps"].shape[1] == 2
 
 
 @pytest.mark.parametrize("stride", [2, 4, 8])

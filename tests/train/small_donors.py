@@ -10,13 +10,15 @@ import torch
 from ethopose.core import Skeleton
 from ethopose.families import native
 from ethopose.models.build import build
-from ethopose.models.spec import Boxed, ModelSpec, Network, Part, Preparation, Stage
+from ethopose.models.spec import Boxed, Conditioning, ModelSpec, Network, Part, Preparation, Stage
 
 NAMES = ("nose", "ear", "tail")
 CORNERS = ("left corner", "right corner")
 TWICE = {"kernels": [3], "strides": [2]}  # twice as many cells, and one
+FOURFOLD = {"kernels": [3, 2], "strides": [2, 2]}
 WHOLE = Preparation(color="rgb", pad_to=32)
 CROP = Preparation(color="rgb", crop=(64, 64), boxed=Boxed())
+CONDITIONED = Preparation(color="rgb", crop=(64, 64), conditions=Conditioning(bounds=(64, 64)))
 LINKED = {"keypoints": 3, "edges": [[0, 1], [1, 2]], "animals": 2}
 
 FIELDS = {
@@ -40,8 +42,8 @@ LOCATED = {
     "options": {
         "keypoints": 3,
         "source": 4,
-        "maps": {"channels": [4], **TWICE, "last": [3, 1]},
-        "offsets": {"channels": [6], **TWICE},
+        "maps": {"channels": [4, 4], **FOURFOLD, "last": [3, 1]},
+        "offsets": {"channels": [4, 6], **FOURFOLD},
     },
 }
 CENTRES = {"name": "centre_offsets", "options": {"keypoints": 3, "animals": 2, "map_width": 4, "width": 4}}
@@ -85,6 +87,7 @@ DONORS: dict[str, tuple[Preparation, list[dict[str, Any]], dict[str, Any]]] = {
     "boxed heat maps": (CROP, [LOCATED], {"name": "one_each"}),
     "bins": (CROP, [SIMCC], {"name": "one_each"}),
     "tokens": (CROP, [TOKENS], {"name": "one_each"}),
+    "conditions": (CONDITIONED, [SIMCC], {"name": "one_each"}),
 }
 
 

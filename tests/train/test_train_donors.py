@@ -26,6 +26,7 @@ from families.dlc3_nets import make_net, script
 
 OTHERS = ("tail", "whisker", "nose")
 SINGLE = "heat maps"
+TRAINED = [name for name in DONORS if name != "conditions"]
 ZOO = Path(__file__).parents[1] / "families/golden/superanimal"
 
 
@@ -84,7 +85,7 @@ def said(graph: NetworkGraph) -> dict[str, torch.Tensor]:
         return dict(zip(graph.names, graph(picture), strict=True))
 
 
-@pytest.mark.parametrize("name", DONORS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_donor_of_the_same_keypoints_is_taken_over_whole(name, labels, tmp_path):
     folder = donor(tmp_path / "donor", name)
     plan, graph, told = planned(labels(name), folder, tmp_path / "m")
@@ -110,7 +111,7 @@ ITSELF = {
 SAME = {2: ([0, 1], [0, 1]), 3: ([0, 2], [2, 0])}  # where names of both are, by how many there are
 
 
-@pytest.mark.parametrize("name", DONORS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_donor_of_other_keypoints_tells_the_same_of_those_that_it_knows(name, labels, tmp_path):
     folder = donor(tmp_path / "donor", name)
     plan, graph, told = planned(labels(name, OTHERS), folder, tmp_path / "m")
@@ -160,10 +161,16 @@ def test_edges_between_known_keypoints_stay_and_others_join_the_rest(labels, tmp
 
 def test_what_the_labels_lack_is_left_out(labels, tmp_path):
     folder = donor(tmp_path / "donor", "unique")
-    plan, _, _ = planned(labels("centres"), folder, tmp_path / "m")
+    plan, _, told = planned(labels("centres"), folder, tmp_path / "m")
     stage = plan.spec.stages[0]
+    assert told.lines[-1].endswith("which knows nose, ear, tail; left out: unique_map")
     assert [head.name for head in stage.network.heads] == ["centre_offsets"]
     assert stage.grouping.name == "by_centre"
+
+
+def test_a_donor_that_is_told_conditions_is_refused(labels, tmp_path):
+    with pytest.raises(SpecError, match=r"donor is run here, and not trained: conditions; in: .*donor; fix:"):
+        planned(labels("bins"), donor(tmp_path / "donor", "conditions"), tmp_path / "m")
 
 
 def test_layers_that_begin_anew_are_named(labels, two, tmp_path):
@@ -174,7 +181,7 @@ def test_layers_that_begin_anew_are_named(labels, two, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", DONORS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_donor_of_every_kind_learns_and_predicts(name, labels, tmp_path):
     folder, given = donor(tmp_path / "donor", name), labels(name, OTHERS)
     how = {"weights": folder, "loop": {**tiny()["loop"], "patience": None}}
@@ -220,9 +227,12 @@ def test_heads_and_groupings_are_named_in_a_configuration_and_learn_from_nothing
 
 
 def test_a_head_of_one_size_chooses_the_window(labels, tmp_path):
-    folder = donor(tmp_path / "donor", "bins")
-    plan, _, _ = planned(labels("bins"), folder, tmp_path / "m")
-    assert plan.config.stages["instance"].window == (64, 64)
+    for name in ("bins", "boxed heat maps"):  # of boxes the window is that which they filled
+        folder = donor(tmp_path / name, name)
+        plan, _, _ = planned(labels(name), folder, tmp_path / "m")
+        stage, longest = plan.config.stages["instance"], plan.facts.longest
+        assert stage.window == (64, 64)
+        assert stage.scale == pytest.approx(min(64 / (1.25 * longest), 2), abs=1e-3)
     stage = {"heads": DONORS["bins"][1], "window": (96, 96)}
     how = tiny(kind="top-down", stages={"instance": stage})
     with pytest.raises(SpecError, match=r"instance: a window of 96 x 96 px, and heads that read 64 x 64 px"):

@@ -44,9 +44,7 @@ def _begin_with(graph: NetworkGraph, plan: Plan, index: int, watch: Watch) -> bo
         if taken is None:
             log.warning("%s has no %s stage: it starts from nothing", config.weights, role(stage))
             return False
-        anew = f"; anew: {', '.join(taken.anew)}" if taken.anew else ""
-        known = ", ".join(taken.keypoints) or "no keypoint"
-        watch.say(f"{role(stage)} starts from {config.weights}, which knows {known}{anew}")
+        watch.say(f"{role(stage)} starts from {config.weights}, which {taken.told()}")
         return True
     backbone = stage.network.backbone
     if backbone.name != "timm" or config.imagenet is False:

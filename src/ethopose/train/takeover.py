@@ -30,6 +30,13 @@ class Taken:
 
     keypoints: tuple[str, ...]  # that were known
     anew: tuple[str, ...]  # layers of heads of which nothing was
+    left: tuple[str, ...]  # heads of the other that it lacks
+
+    def told(self) -> str:
+        """For people: what the other one knows, and what not."""
+        lists = {"anew": self.anew, "left out": self.left}
+        known = f"knows {', '.join(self.keypoints) or 'no keypoint'}"
+        return "; ".join([known, *(f"{what}: {', '.join(names)}" for what, names in lists.items() if names)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +76,14 @@ def take_over(
             if state[name].shape != tensor.shape:
                 raise SpecError(f"the weights do not fit: {name} is {tuple(tensor.shape)}")
             state[name] = tensor
-    theirs, begun = _heads(*given), set[str]()
-    for mine in _heads(*wanted).values():
-        if mine.part.name in theirs:
-            begun |= _take_head(state, mine, weights, theirs[mine.part.name])
+    theirs, ours, begun = _heads(*given), _heads(*wanted), set[str]()
+    for name in theirs.keys() & ours.keys():
+        begun |= _take_head(state, ours[name], weights, theirs[name])
     graph.load_state_dict(state)
     new = [name for name in state if name.startswith("heads.") and name not in begun]
     anew = dict.fromkeys(name.rpartition(".")[0] for name in new if not OF_EACH.search(name))
-    known = given[1].keypoints
-    return Taken(tuple(name for name in wanted[1].keypoints if name in known), tuple(anew))
+    known = tuple(name for name in wanted[1].keypoints if name in given[1].keypoints)
+    return Taken(known, tuple(anew), tuple(name for name in theirs if name not in ours))
 
 
 def _heads(stage: Stage, skeleton: Skeleton) -> dict[str, Told]:
