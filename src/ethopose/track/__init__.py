@@ -1,0 +1,1 @@
+"""Who is who: poses of frames become tracks of animals."""
