@@ -1,24 +1,36 @@
-"""Who is who in a video, from its poses alone, in three passes: follow, gather, tell."""
+"""Who is who in a video, from its poses alone, in three passes: follow, gather, tell.
+
+What is kept between the passes is a few numbers a piece of a tracklet, and for each pose which tracklet it is
+and where its body is (`Spool`): memory does not grow with the rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from ethopose.track.joins import World, joins_of
-from ethopose.track.motion import motion, new_tally, tally
-from ethopose.track.paths import least_paths
-from ethopose.track.pieces import Cuts, cuts_of, ends_of, gather, no_pieces
-from ethopose.track.scale import area
-from ethopose.track.tracklets import Associator
+from ethopose.track.likeness import Blocking, changes, likeness
+from ethopose.track.looks import Looks
+from ethopose.track.motion import Motion, Tally, motion, new_tally, tally
+from ethopose.track.paths import least_paths, sure_paths
+from ethopose.track.pieces import Cuts, Ends, Pieces, cuts_of, doubtful, ends_of, gather, no_pieces
+from ethopose.track.scale import Scale, area, new_scale
+from ethopose.track.settling import Links, settled
+from ethopose.track.tracklets import Associator, Tracklets
 
 CHUNK = 4096  # frames at a time, wherever parts end, so that they leave no trace
 WORTH = 4.0  # nats that a row is worth which looks just as much of an animal as most: of missing it instead
-STEEP = 1.5  # how fast a row loses its worth with its confidence: at a third of the usual it has none
+STEEP = 1.75  # how fast a row loses its worth with its confidence: at 3 sevenths of the usual it has none
 BINS = 1000  # of confidence
+
+SEVERAL = 8  # animals, where nobody knows how many
+
+Progress = Callable[[str, int], None]  # (what, frames done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,7 @@ class Rows:
     frame: Int64[np.ndarray, "instance"]
     xy: Float32[np.ndarray, "instance keypoint 2"]
     confidence: Float32[np.ndarray, "instance keypoint"]
+    vector: Float32[np.ndarray, "instance dimension"]  # of appearance; no dimensions where there is none
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -64,3 +77,139 @@ def in_chunks(parts: Iterable[Rows]) -> Iterator[Rows]:
 
 def _joined(rows: list[Rows]) -> Rows:
     return Rows(*(np.concatenate([getattr(each, field.name) for each in rows]) for field in fields(Rows)))
+
+
+class Spool(Protocol):
+    """Keeps the tracklets of a video chunk by chunk, and gives them again in order."""
+
+    def add(self, tracklets: Tracklets) -> None:
+        """Keep those of the next chunk."""
+        ...
+
+    def __iter__(self) -> Iterator[Tracklets]: ...
+
+
+@dataclass
+class Memory:
+    """A spool of what memory holds."""
+
+    kept: list[Tracklets] = field(default_factory=list)
+
+    def add(self, tracklets: Tracklets) -> None:
+        """Keep those of the next chunk."""
+        self.kept.append(tracklets)
+
+    def __iter__(self) -> Iterator[Tracklets]:
+        return iter(self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What is known of a video once all of its poses were seen."""
+
+    cuts: Cuts
+    track: Int64[np.ndarray, "piece"]  # of each piece, counted from 0; -1: none
+    sure: Float64[np.ndarray, "piece"]  # how sure it is that its track is one animal there
+    ends: Ends
+    path: Int64[np.ndarray, "end"]  # the track of each of `ends`
+    links: Links
+    told: float  # how often looks tell pieces apart (area under the curve); NaN where they were not used
+
+    def of(
+        self, rows: Rows, tracklets: Tracklets
+    ) -> tuple[Int64[np.ndarray, "instance"], Float64[np.ndarray, "instance"]]:
+        """The track of each row, -1 for none, and how sure it is, NaN for none."""
+        piece = self.cuts.piece(tracklets.name, rows.frame)
+        track = np.where(piece < 0, -1, self.track[piece])
+        return track, np.where(track < 0, np.nan, self.sure[piece])
+
+
+def follow(
+    parts: Parts,
+    animals: int | None,
+    spool: Spool,
+    *,
+    looks: bool = False,
+    progress: Progress | None = None,
+) -> Followed:
+    """Find out who is who: at most `animals` tracks, where it is known how many there are.
+
+    `spool` is filled with the tracklets of the chunks (`in_chunks`) of `parts`, whose vectors count where
+    `looks` is true.
+    """
+    told = progress or (lambda what, frames: None)
+    scale, cuts, number, usual = _associated(parts, spool, told)
+    world = World(scale.length[0], scale.noise[0], scale.turning[0], scale.heading[0], area(scale))
+    gathered = _gathered(parts, spool, cuts, (number, usual), told)
+    model = likeness(gathered.blocks.blocks(), gathered.blocks.noise()) if looks else None
+    if model is not None:
+        changed = changes(model, gathered.blocks.blocks())
+        if len(changed[0]):
+            cuts = cuts.more(*changed)
+            gathered = _gathered(parts, spool, cuts, (number, usual), told)
+    ends, there = ends_of(gathered.pieces)
+    place = np.full(len(gathered.pieces.count), -1)
+    place[there] = np.arange(len(there))
+    seen = None if model is None else Looks(model, gathered.blocks.blocks().renamed(place))
+    path, links = _stitched(ends, animals, world, motion(gathered.moved, world.noise, world.length, world.area), seen)
+    track = np.where(place < 0, -1, np.append(path, -1)[place])
+    sure = np.append(links.least(len(there)), np.nan)[place]
+    return Followed(cuts, track, sure, ends, path, links, np.nan if model is None else model.told)
+
+
+def _stitched(
+    ends: Ends, animals: int | None, world: World, moved: Motion, looks: Looks | None
+) -> tuple[Int64[np.ndarray, "end"], Links]:
+    joins = joins_of(ends, animals or SEVERAL, world, moved)
+    costs = joins if looks is None else looks.add_to(joins, ends)
+    if animals is None:
+        path = sure_paths(costs, len(ends.first))
+    else:
+        path = least_paths(costs, -WORTH * ends.worth, animals)
+    return settled(ends, joins, path, looks)
+
+
+def _associated(parts: Parts, spool: Spool, told: Progress) -> tuple[Scale, Cuts, int, float]:
+    """Fill the spool; what was learned, where to cut, the number of tracklets, and what rows look like."""
+    associator, doubts, frames = None, [], 0
+    count = np.zeros(BINS + 1, np.int64)
+    for rows in in_chunks(parts()):
+        associator = associator or Associator(rows.xy.shape[1])
+        tracklets = associator(rows.frame, rows.xy, rows.confidence)
+        spool.add(tracklets)
+        doubts.append(doubtful(tracklets.doubt))
+        count += np.bincount((np.clip(rows.looks, 0, 1) * BINS).astype(int), minlength=BINS + 1)
+        told("following", int(rows.frame[-1]) + 1)
+    if associator is None:
+        return new_scale(), cuts_of([]), 0, 1.0
+    usual = max(int((count.cumsum() >= count.sum() / 2).argmax()), 1) / BINS
+    return associator.scale, cuts_of(doubts), associator.number, usual
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    pieces: Pieces
+    moved: Tally
+    blocks: Blocking
+
+
+def _gathered(
+    parts: Parts, spool: Spool, cuts: Cuts, known: tuple[int, float], told: Progress
+) -> _Gathered:
+    """What is known of each piece; `known` are the number of tracklets and what rows usually look like."""
+    number, usual = known
+    gathered = None
+    for rows, tracklets in zip(in_chunks(parts()), spool, strict=True):
+        if gathered is None:
+            pieces = no_pieces(number + len(cuts.name), rows.xy.shape[1])
+            gathered = _Gathered(pieces, new_tally(), Blocking())
+        piece = cuts.piece(tracklets.name, rows.frame)
+        worth = np.clip(STEEP * rows.looks / usual - STEEP + 1, -1, 1)
+        gather(gathered.pieces, piece, rows.frame, tracklets.place, rows.xy, worth)
+        order = np.lexsort((rows.frame, piece))
+        order = order[piece[order] >= 0]
+        start = np.append(np.flatnonzero(np.diff(piece[order], prepend=-1)), len(order))
+        tally(gathered.moved, start, rows.frame[order], tracklets.place[order])
+        gathered.blocks(piece, rows.frame, rows.vector)
+        told("gathering", int(rows.frame[-1]) + 1)
+    return gathered or _Gathered(no_pieces(0, 1), new_tally(), Blocking())

@@ -63,7 +63,7 @@ class Motion:
 
 def motion(told: Tally, noise: float, length: float, area: float) -> Motion:
     """What was learned; where too little was, errors grow with the square root of time, up to what they
-    are between any two places of the area. `length` is the square of a body's, all in px²."""
+    are between any two places of the area. `length` is the square of a body's; all are px²."""
     lags, shares, variances = [], [], []
     for lag, count in zip(LAGS, told.count, strict=True):
         if count[0].sum() < ENOUGH:

@@ -153,3 +153,27 @@ def _augment(flow: Flow, search: Search, last: int) -> None:
         if by == ENTRY:
             return
         follower, piece = piece, by
+
+
+def sure_paths(joins: Joins, pieces: int) -> Int64[np.ndarray, "piece"]:
+    """The path that each piece lies on, where nobody knows how many there are: the best joins one after the
+    other, as long as one animal is likelier than two."""
+    one = np.repeat(np.arange(pieces), np.diff(joins.start))
+    other = joins.after[one] + np.arange(len(one)) - joins.start[one]
+    good = np.flatnonzero(joins.cost < 0)
+    good = good[np.argsort(joins.cost[good], kind="stable")]
+    before = _chosen(one[good], other[good], pieces)
+    path = np.arange(pieces)
+    for piece in np.flatnonzero(before >= 0):  # a piece's predecessor begins before it
+        path[piece] = path[before[piece]]
+    return np.unique(path, return_inverse=True)[1].ravel()
+
+
+@njit(cache=True, nogil=True)
+def _chosen(one: np.ndarray, other: np.ndarray, pieces: int) -> np.ndarray:
+    before, goes_on = np.full(pieces, -1), np.zeros(pieces, np.bool_)
+    for join in range(len(one)):
+        if before[other[join]] < 0 and not goes_on[one[join]]:
+            before[other[join]] = one[join]
+            goes_on[one[join]] = True
+    return before

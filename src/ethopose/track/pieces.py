@@ -12,7 +12,7 @@ from numba import njit
 
 from ethopose.track.motion import STEPS
 
-CUT = 2.0  # nats
+CUT = 3.5  # nats by which another matching is less likely, at most
 MOST = 2**40  # frames of a video
 APART = 10  # frames between two doubts of the same tracklets that are no longer one episode
 POSES = 3  # that an end's pose is made of: the outermost place of each keypoint
@@ -32,13 +32,23 @@ class Cuts:
         before = np.searchsorted(_key(self.name, self.frame), _key(name, frame), side="right")
         return np.where(name < 0, -1, name + before)
 
+    def more(self, piece: Int64[np.ndarray, "cut"], frame: Int64[np.ndarray, "cut"]) -> Cuts:
+        """With cuts of pieces besides."""
+        begun = self.name + np.arange(len(self.name)) + 1  # the piece that begins at each cut
+        name = piece - np.searchsorted(begun, piece, side="right")
+        both = np.stack([np.append(self.name, name), np.append(self.frame, frame)], 1)
+        both = np.unique(both, axis=0)
+        return Cuts(both[:, 0], both[:, 1])
+
+
+def doubtful(doubt: Float64[np.ndarray, "doubt 4"]) -> Float64[np.ndarray, "doubt 4"]:
+    """Those of `Tracklets` for which pieces are cut."""
+    return doubt[doubt[:, 3] < CUT]
+
 
 def cuts_of(doubts: Iterable[Float64[np.ndarray, "doubt 4"]]) -> Cuts:
-    """The most doubtful moment of each episode of two tracklets; `doubts` as in `Tracklets`, part by part.
-
-    Only doubts below `CUT` count."""
-    kept = [part[part[:, 3] < CUT] for part in doubts]
-    doubt = np.concatenate([np.empty((0, 4)), *kept])
+    """The most doubtful moment of each episode of two tracklets; `doubts` are `doubtful` ones."""
+    doubt = np.concatenate([np.empty((0, 4)), *doubts])
     doubt = doubt[np.lexsort((doubt[:, 0], doubt[:, 2], doubt[:, 1]))]
     same = (np.diff(doubt[:, 1:3], axis=0) == 0).all(1) & (np.diff(doubt[:, 0]) <= APART)
     episode = np.concatenate([[0], np.cumsum(~same)])[: len(doubt)]

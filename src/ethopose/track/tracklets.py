@@ -62,6 +62,11 @@ class Associator:
         name[there], place[there] = found.name, found.place
         return Tracklets(name, place, np.concatenate(doubt))
 
+    @property
+    def number(self) -> int:
+        """Of tracklets so far."""
+        return int(self._tracks.clock[1])
+
     def _make_room(self, most: int) -> None:
         """For so many animals in each of the next frames, and those that were lost a short while ago."""
         old = self._tracks

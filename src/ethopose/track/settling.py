@@ -1,0 +1,128 @@
+"""Paths settled: ends exchanged where that is likelier as a whole, and how sure each join is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from ethopose.track.joins import Joins
+from ethopose.track.looks import Looks
+from ethopose.track.pieces import Ends
+
+ROUNDS = 20
+MOST = 64  # links that one is compared with, of a long gap those before its end
+DOUBTFUL = 2.0  # nats of ours that count as one: what is likely here hangs together
+MARGIN = 0.1  # nats that an exchange must gain
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Pieces that follow each other on a path, in the order in which the second begins."""
+
+    one: Int64[np.ndarray, "link"]
+    other: Int64[np.ndarray, "link"]
+    gain: Float64[np.ndarray, "link"]  # nats by which the best exchange with another is less likely; inf: none
+    rival: Int64[np.ndarray, "link"]  # the link that this would be, -1 for none
+
+    @property
+    def certainty(self) -> Float64[np.ndarray, "link"]:
+        """The chance that both pieces are one animal."""
+        chance: np.ndarray = 1 / (1 + np.exp(-np.maximum(self.gain, 0) / DOUBTFUL))
+        return chance
+
+    def least(self, pieces: int) -> Float64[np.ndarray, "piece"]:
+        """How sure each piece's less certain join is; 1 without one."""
+        sure = np.ones(pieces)
+        np.minimum.at(sure, self.one, self.certainty)
+        np.minimum.at(sure, self.other, self.certainty)
+        return sure
+
+
+def settled(
+    ends: Ends, joins: Joins, path: Int64[np.ndarray, "piece"], looks: Looks | None
+) -> tuple[Int64[np.ndarray, "piece"], Links]:
+    """Paths, counted as they were, after exchanges; and their links. `joins` are without looks."""
+    for _ in range(ROUNDS):
+        one, other = _links(path)
+        pairs = _rivals(ends, one, other)
+        gain = _gains(ends, joins, path, looks, (one, other), pairs)
+        chosen = _apart(pairs[:, gain < -MARGIN], gain[gain < -MARGIN])
+        if not chosen.shape[1]:
+            break
+        path = _exchanged(path, one, other, chosen)
+    best, rival = np.full(len(one), np.inf), np.full(len(one), -1)
+    for mine, theirs in (pairs, pairs[::-1]):
+        for row in np.argsort(-gain, kind="stable"):
+            best[mine[row]], rival[mine[row]] = gain[row], theirs[row]
+    return path, Links(one, other, best, rival)
+
+
+def _links(path: Int64[np.ndarray, "piece"]) -> tuple[Int64[np.ndarray, "link"], Int64[np.ndarray, "link"]]:
+    """In the order in which the second piece begins."""
+    used = np.flatnonzero(path >= 0)
+    order = used[np.argsort(path[used], kind="stable")]
+    same = path[order[1:]] == path[order[:-1]]
+    one, other = order[:-1][same], order[1:][same]
+    late = np.argsort(other, kind="stable")
+    return one[late], other[late]
+
+
+def _rivals(ends: Ends, one: np.ndarray, other: np.ndarray) -> Int64[np.ndarray, "2 pair"]:
+    """Links that might be exchanged: each ends before the other goes on."""
+    last, first = ends.last[one], ends.first[other]
+    number = np.arange(len(one))
+    count = np.clip(number - np.searchsorted(first, last, side="right"), 0, MOST)
+    theirs = np.repeat(number, count)
+    mine = theirs - 1 - (np.arange(len(theirs)) - np.repeat(np.cumsum(count) - count, count))
+    return np.stack([mine, theirs])
+
+
+def _gains(
+    ends: Ends,
+    joins: Joins,
+    path: Int64[np.ndarray, "piece"],
+    looks: Looks | None,
+    links: tuple[np.ndarray, np.ndarray],
+    pairs: Int64[np.ndarray, "2 pair"],
+) -> Float64[np.ndarray, "pair"]:
+    """By how many nats pairs of links are less likely once they are exchanged."""
+    one, other = (piece[pairs] for piece in links)
+    gain: np.ndarray = (
+        joins.between(one[0], other[1]) + joins.between(one[1], other[0])
+    ) - (joins.between(one[0], other[0]) + joins.between(one[1], other[1]))
+    if looks is None:
+        return gain
+    means = looks.means(path)
+    last, first, group = ends.last[one], ends.first[other], path[one]
+    for mine, theirs, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
+        gain += sign * looks.alike(means, (group[mine], group[theirs]), last[mine], first[theirs])
+    return gain
+
+
+def _apart(
+    pairs: Int64[np.ndarray, "2 pair"], gain: Float64[np.ndarray, "pair"]
+) -> Int64[np.ndarray, "2 pair"]:
+    """The best exchanges that have no link in common."""
+    taken: set[int] = set()
+    chosen = []
+    for row in np.argsort(gain, kind="stable"):
+        both = {int(pairs[0, row]), int(pairs[1, row])}
+        if not both & taken:
+            taken |= both
+            chosen.append(row)
+    return pairs[:, np.array(chosen, np.int64)]
+
+
+def _exchanged(
+    path: Int64[np.ndarray, "piece"], one: np.ndarray, other: np.ndarray, pairs: Int64[np.ndarray, "2 pair"]
+) -> Int64[np.ndarray, "piece"]:
+    after = other.copy()
+    after[pairs[0]], after[pairs[1]] = other[pairs[1]], other[pairs[0]]
+    before = np.full(len(path), -1)
+    before[after] = one
+    new = path.copy()
+    for piece in np.flatnonzero(before >= 0):  # which begins after the one before it
+        new[piece] = new[before[piece]]
+    return new
