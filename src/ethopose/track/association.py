@@ -24,6 +24,7 @@ SLOWING = 0.9  # of the velocity that is left a frame after the animal was lost
 STARTLED = 0.05  # share of the steps that are far from what was expected
 SPUN = 0.05  # share of the turns that are of any angle
 FOLLOW = 0.6  # how far a track's pose goes towards the one that is seen
+STRANGE = 1.0  # nats a keypoint: a stranger's pose is as unlike as this
 FULL = 4.0  # keypoints of a body count as if they were so many independent ones
 
 
@@ -216,7 +217,7 @@ def _compare(tracks: Tracks, scale: Scale, seen: Frame) -> Pairs:
             if not fit.shared:
                 fit = Fit(0.0, 1.0, 0.0, middle[0], middle[1], 0.0, FAINTEST**2, scale.noise[0])
             moved = _moved(tracks, scale, track, fit, way, pairs, animal)
-            unlike = fit.misfit / max(fit.shared, 1) * min(fit.shared, FULL)
+            unlike = min(fit.misfit / max(fit.shared, 1), STRANGE) * min(fit.shared, FULL)
             pairs.cost[track, animal] = min(moved + _spun(scale, fit, tracks.gap[track]) + unlike - strangers, 0.0)
             pairs.fit[track, animal] = (fit.shared, fit.cos, fit.sin, fit.x, fit.y, fit.weight, fit.error)
     return pairs

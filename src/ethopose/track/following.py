@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from ethopose.track.filling import filled
 from ethopose.track.joins import World, joins_of
 from ethopose.track.likeness import Blocking, changes, likeness
 from ethopose.track.looks import Looks
@@ -166,6 +167,7 @@ def _stitched(
         path = sure_paths(costs, len(ends.first))
     else:
         path = least_paths(costs, -WORTH * ends.worth, animals)
+        path = filled(ends, costs, path, animals)
     return settled(ends, joins, path, looks)
 
 
