@@ -3,6 +3,7 @@
 from ethopose.store.atomic import make_folder, replacing, replacing_path
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
+from ethopose.store.joins import Joins, no_joins, read_joins, write_joins
 from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
@@ -19,6 +20,7 @@ __all__ = [
     "UNDECODABLE",
     "Extra",
     "FrameTable",
+    "Joins",
     "Lists",
     "Manifest",
     "ModelRecord",
@@ -34,13 +36,16 @@ __all__ = [
     "line_column",
     "lists_of",
     "make_folder",
+    "no_joins",
     "note_export",
     "peak_column",
     "plain_columns",
     "read",
+    "read_joins",
     "replacing",
     "replacing_path",
     "start",
     "state_before",
     "store_part",
+    "write_joins",
 ]

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int16, Int32, Int64
 from pydantic import JsonValue
 
 from ethopose.core import DataError, FormatError, Poses, Skeleton, join_poses
+from ethopose.store.joins import Joins, read_joins
 from ethopose.store.lists import Lists, table_to_lists
 from ethopose.store.manifest import NAME, Manifest, PartRecord, read_manifest
 from ethopose.store.parts import part_name
@@ -149,6 +150,11 @@ class Result:
     def identity_score(self) -> Float32[np.ndarray, "instance"]:
         """How sure track or individual is; NaN: not told."""
         return self.poses.identity_score
+
+    @cached_property
+    def joins(self) -> Joins:
+        """Where tracking joined pieces of tracks, and how sure it was."""
+        return read_joins(self.path)
 
     def to_pandas(self) -> "pd.DataFrame":
         """All rows with the columns of the parts, in their order."""

@@ -65,7 +65,7 @@ def join_frames(tables: list[FrameTable]) -> FrameTable:
 def frames_table(frames: FrameTable, state: State | None = None) -> pa.Table:
     """The table of a `frames/` file. `state` is that after its last frame, where frames hang on the ones
     before; it lies in the file's metadata, which readers of the table need not know."""
-    table = _table({name: getattr(frames, name) for name in _FRAME})
+    table = table_of({name: getattr(frames, name) for name in _FRAME})
     if state is None:
         return table
     told = {name: [list(array.shape), array.ravel().tolist()] for name, array in state.items()}
@@ -90,10 +90,12 @@ def poses_table(poses: Poses, extra: Mapping[str, Float32[np.ndarray, "instance"
     for index, name in enumerate(poses.skeleton.keypoints):
         columns[f"{name}.x"], columns[f"{name}.y"] = poses.xy[:, index].T
         columns[f"{name}.confidence"] = poses.confidence[:, index]
-    return _table(columns | {name: values.astype(np.float32) for name, values in extra.items()})
+    return table_of(columns | {name: values.astype(np.float32) for name, values in extra.items()})
 
 
-def _table(columns: Mapping[str, np.ndarray[Any, Any]]) -> pa.Table:
+def table_of(columns: Mapping[str, np.ndarray[Any, Any]]) -> pa.Table:
+    """Arrays of one length as a table; nothing is copied."""
+
     def column(values: np.ndarray[Any, Any]) -> pa.Array:  # pa.array would import pandas, a second on its own
         buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
         return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), buffers)
@@ -104,29 +106,32 @@ def _table(columns: Mapping[str, np.ndarray[Any, Any]]) -> pa.Table:
 def table_to_frames(table: pa.Table) -> FrameTable:
     """A `frames/` file's table, checked. Raises `DataError`."""
     stored = dict(zip(table.column_names, table.columns, strict=True))
-    return FrameTable(**{name: _array(stored, name, dtype) for name, dtype in _FRAME.items()})
+    return FrameTable(**{name: array_of(stored, name, dtype) for name, dtype in _FRAME.items()})
 
 
 def table_to_poses(table: pa.Table, skeleton: Skeleton) -> Poses:
     """A `poses/` file's table, checked; columns beyond the poses' are passed over. Raises `DataError`."""
     stored = dict(zip(table.column_names, table.columns, strict=True))
-    columns = {name: _array(stored, name, dtype) for name, dtype in _INSTANCE.items()}
+    columns = {name: array_of(stored, name, dtype) for name, dtype in _INSTANCE.items()}
     shape = (table.num_rows, len(skeleton.keypoints))
     xy, confidence = np.empty((*shape, 2), np.float32), np.empty(shape, np.float32)
     for index, name in enumerate(skeleton.keypoints):
-        xy[:, index, 0] = _array(stored, f"{name}.x", np.float32)
-        xy[:, index, 1] = _array(stored, f"{name}.y", np.float32)
-        confidence[:, index] = _array(stored, f"{name}.confidence", np.float32)
+        xy[:, index, 0] = array_of(stored, f"{name}.x", np.float32)
+        xy[:, index, 1] = array_of(stored, f"{name}.y", np.float32)
+        confidence[:, index] = array_of(stored, f"{name}.confidence", np.float32)
     return Poses(skeleton, xy=xy, confidence=confidence, **columns)
 
 
 def table_to_extra(table: pa.Table, names: Sequence[str]) -> dict[str, Float32[np.ndarray, "instance"]]:
     """The columns that a step added to a `poses/` file. Raises `DataError`."""
     stored = dict(zip(table.column_names, table.columns, strict=True))
-    return {name: _array(stored, name, np.float32) for name in names}
+    return {name: array_of(stored, name, np.float32) for name in names}
 
 
-def _array(stored: Mapping[str, pa.ChunkedArray], name: str, dtype: type[np.generic]) -> np.ndarray[Any, Any]:
+def array_of(
+    stored: Mapping[str, pa.ChunkedArray], name: str, dtype: type[np.generic]
+) -> np.ndarray[Any, Any]:
+    """A column of a table, by name. Raises `DataError` where it is missing, of another type or has nulls."""
     if name not in stored:
         raise DataError(f"there is no column {name!r}")
     column = stored[name]

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from ethopose.core import FormatError, Poses, ResultError
 from ethopose.store.atomic import TEMPORARY, make_folder, remove, remove_folder
 from ethopose.store.claims import NAME, Claim, claim
+from ethopose.store.joins import NAME as JOINS
 from ethopose.store.manifest import Manifest, PartRecord, differences, read_manifest, write_manifest
 from ethopose.store.parts import Extra, is_whole, part_name, store_part
 from ethopose.store.result import Result, is_result
@@ -181,6 +182,6 @@ def _sweep(path: Path, manifest: Manifest) -> None:
         files = (path / folder).iterdir() if (path / folder).is_dir() else ()
         stale += [file for file in files if file.name not in listed]
     if not listed:
-        stale.append(path / "joins.parquet")
+        stale.append(path / JOINS)
     for file in stale:
         remove(file)

@@ -26,29 +26,10 @@ def _by_rows(cost: np.ndarray) -> np.ndarray:
     """Where there are no more rows than columns; both are counted from 1, and 0 is nobody."""
     rows, columns = cost.shape
     of_row, of_column = np.zeros(rows + 1), np.zeros(columns + 1)  # dual prices
-    owner, before = np.zeros(columns + 1, np.int64), np.zeros(columns + 1, np.int64)
+    owner = np.zeros(columns + 1, np.int64)
     for row in range(1, rows + 1):
         owner[0] = row
-        here = 0
-        way, done = np.full(columns + 1, np.inf), np.zeros(columns + 1, np.bool_)
-        while owner[here]:
-            done[here] = True
-            nearest, least = 0, np.inf
-            for column in range(1, columns + 1):
-                if done[column]:
-                    continue
-                reduced = cost[owner[here] - 1, column - 1] - of_row[owner[here]] - of_column[column]
-                if reduced < way[column]:
-                    way[column], before[column] = reduced, here
-                if way[column] < least:
-                    least, nearest = way[column], column
-            for column in range(columns + 1):
-                if done[column]:
-                    of_row[owner[column]] += least
-                    of_column[column] -= least
-                else:
-                    way[column] -= least
-            here = nearest
+        here, before = _free_column(cost, owner, (of_row, of_column))
         while here:
             owner[here] = owner[before[here]]
             here = before[here]
@@ -57,3 +38,34 @@ def _by_rows(cost: np.ndarray) -> np.ndarray:
         if owner[column]:
             found[owner[column] - 1] = column - 1
     return found
+
+
+@njit(cache=True, nogil=True)
+def _free_column(
+    cost: np.ndarray, owner: np.ndarray, price: tuple[np.ndarray, np.ndarray]
+) -> tuple[int, np.ndarray]:
+    """The nearest column that nobody has from the row that owns column 0, and the column before each on the
+    way there; prices are raised as it is gone."""
+    of_row, of_column = price
+    columns, here = len(owner) - 1, 0
+    before = np.zeros(columns + 1, np.int64)
+    way, done = np.full(columns + 1, np.inf), np.zeros(columns + 1, np.bool_)
+    while owner[here]:
+        done[here] = True
+        nearest, least = 0, np.inf
+        for column in range(1, columns + 1):
+            if done[column]:
+                continue
+            reduced = cost[owner[here] - 1, column - 1] - of_row[owner[here]] - of_column[column]
+            if reduced < way[column]:
+                way[column], before[column] = reduced, here
+            if way[column] < least:
+                least, nearest = way[column], column
+        for column in range(columns + 1):
+            if done[column]:
+                of_row[owner[column]] += least
+                of_column[column] -= least
+            else:
+                way[column] -= least
+        here = nearest
+    return here, before

@@ -1,7 +1,7 @@
-"""Frame by frame, who goes on as whom: poses become tracklets, which end rather than hold a doubt.
+"""Frame by frame, who goes on as whom: poses become tracklets.
 
-A track is a place with a velocity (a Kalman filter, one variance for both axes) and a pose about it. A pose is
-compared with a track by laying one on the other: how far the body moved from where it was expected, if it
+A track is a place with a velocity (a Kalman filter, one variance for both axes) and a pose about it. A pose
+is compared with a track by laying one on the other: how far the body moved from where it was expected, if it
 went on straight or turned with its body; how much it turned; how well the shapes agree. All of it is a
 likelihood relative to an animal that appears anywhere, and the likeliest one-to-one matching is taken.
 """
@@ -110,7 +110,7 @@ def associate(found: Found, first: int, tracks: Tracks, scale: Scale, doubts: Do
 
 @njit(cache=True, nogil=True)
 def _step(
-    frame: int,
+    frame: np.int64,
     seen: Frame,
     tracks: Tracks,
     scale: Scale,
@@ -218,7 +218,9 @@ def _compare(tracks: Tracks, scale: Scale, seen: Frame) -> Pairs:
                 fit = Fit(0.0, 1.0, 0.0, middle[0], middle[1], 0.0, FAINTEST**2, scale.noise[0])
             moved = _moved(tracks, scale, track, fit, way, pairs, animal)
             unlike = min(fit.misfit / max(fit.shared, 1), STRANGE) * min(fit.shared, FULL)
-            pairs.cost[track, animal] = min(moved + _spun(scale, fit, tracks.gap[track]) + unlike - strangers, 0.0)
+            pairs.cost[track, animal] = min(
+                moved + _spun(scale, fit, tracks.gap[track]) + unlike - strangers, 0.0
+            )
             pairs.fit[track, animal] = (fit.shared, fit.cos, fit.sin, fit.x, fit.y, fit.weight, fit.error)
     return pairs
 
@@ -232,7 +234,9 @@ def _spread(tracks: Tracks, scale: Scale, track: int, shared: float, weight: flo
 
 
 @njit(cache=True, nogil=True)
-def _moved(tracks: Tracks, scale: Scale, track: int, fit: Fit, way: np.ndarray, pairs: Pairs, animal: int) -> float:
+def _moved(
+    tracks: Tracks, scale: Scale, track: int, fit: Fit, way: np.ndarray, pairs: Pairs, animal: int
+) -> float:
     """-log likelihood of a step, of going straight on and of turning with the body; both are noted."""
     near = _spread(tracks, scale, track, fit.shared, fit.weight)
     far = 4 * near + 0.02 * scale.length[0] + scale.speed[0] * tracks.gap[track]

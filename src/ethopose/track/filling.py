@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
 from ethopose.track.joins import Joins
 from ethopose.track.pieces import Ends

@@ -53,7 +53,8 @@ class Rows:
     def looks(self) -> Float64[np.ndarray, "instance"]:
         """How much of an animal each is: its keypoints' mean confidence, 0 for what is missing."""
         sure = np.where(np.isfinite(self.xy).all(-1), self.confidence, 0)
-        return np.nan_to_num(sure).mean(1, dtype=np.float64)
+        looks: np.ndarray = np.nan_to_num(sure).mean(1, dtype=np.float64)
+        return looks
 
 
 Parts = Callable[[], Iterable[Rows]]  # gives the poses of a video anew each time
@@ -149,10 +150,12 @@ def follow(
             cuts = cuts.more(*changed)
             gathered = _gathered(parts, spool, cuts, (number, usual), told)
     ends, there = ends_of(gathered.pieces)
-    place = np.full(len(gathered.pieces.count), -1)
+    place = np.full(len(gathered.pieces.rows), -1)
     place[there] = np.arange(len(there))
     seen = None if model is None else Looks(model, gathered.blocks.blocks().renamed(place))
-    path, links = _stitched(ends, animals, world, motion(gathered.moved, world.noise, world.length, world.area), seen)
+    path, links = _stitched(
+        ends, animals, world, motion(gathered.moved, world.noise, world.length, world.area), seen
+    )
     track = np.where(place < 0, -1, np.append(path, -1)[place])
     sure = np.append(links.least(len(there)), np.nan)[place]
     return Followed(cuts, track, sure, ends, path, links, np.nan if model is None else model.told)
@@ -173,7 +176,7 @@ def _stitched(
 
 def _associated(parts: Parts, spool: Spool, told: Progress) -> tuple[Scale, Cuts, int, float]:
     """Fill the spool; what was learned, where to cut, the number of tracklets, and what rows look like."""
-    associator, doubts, frames = None, [], 0
+    associator, doubts = None, []
     count = np.zeros(BINS + 1, np.int64)
     for rows in in_chunks(parts()):
         associator = associator or Associator(rows.xy.shape[1])
@@ -195,9 +198,7 @@ class _Gathered:
     blocks: Blocking
 
 
-def _gathered(
-    parts: Parts, spool: Spool, cuts: Cuts, known: tuple[int, float], told: Progress
-) -> _Gathered:
+def _gathered(parts: Parts, spool: Spool, cuts: Cuts, known: tuple[int, float], told: Progress) -> _Gathered:
     """What is known of each piece; `known` are the number of tracklets and what rows usually look like."""
     number, usual = known
     gathered = None

@@ -54,7 +54,9 @@ class Joins:
         """The cost of joining pieces; infinite where they are no join."""
         place = other - self.after[one]
         there = (place >= 0) & (place < self.start[one + 1] - self.start[one])
-        cost = self.cost[np.where(there, self.start[one] + place, 0)] if len(self.cost) else np.zeros(len(one))
+        cost = (
+            self.cost[np.where(there, self.start[one] + place, 0)] if len(self.cost) else np.zeros(len(one))
+        )
         found: np.ndarray = np.where(there, cost, np.inf)
         return found
 

@@ -85,7 +85,8 @@ class Blocking:
     def noise(self) -> Float64[np.ndarray, "dimension dimension"]:
         """Covariance of a vector within a block."""
         covariance = np.asarray(self._scatter) / max(self._freedom, 1)
-        return covariance + np.eye(len(covariance)) * (1e-6 * np.trace(covariance) / len(covariance) + 1e-12)
+        least = 1e-6 * np.trace(covariance) / len(covariance) + 1e-12  # so that it can be inverted
+        return np.asarray(covariance + least * np.eye(len(covariance)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ def changes(
     found: list[tuple[int, int]] = []
     start = np.flatnonzero(np.diff(blocks.piece, prepend=-1))
     for first, end in zip(start, np.append(start[1:], len(blocks)), strict=True):
-        _split(model, blocks, mean, (first, end), found)
+        _split(model, blocks, mean, (int(first), int(end)), found)
     both = np.array(sorted(found), np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
 
@@ -243,4 +244,3 @@ def _split(
         found.append((int(blocks.piece[middle]), int(blocks.time[middle]) * SPAN))
         _split(model, blocks, mean, (first, middle), found)
         _split(model, blocks, mean, (middle, end), found)
-

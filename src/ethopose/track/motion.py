@@ -13,6 +13,7 @@ STEPS = 6  # rows that a velocity is taken from
 LAGS = 2 ** np.arange(9)  # frames
 SHARES = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97, 1.0])  # of the velocity that are tried
 BINS, PER_OCTAVE, LOWEST = 400, 8, -12.0  # of squared errors, px², by their binary logarithm
+LONGEST = 12.0  # binary logarithm of frames
 ENOUGH = 200  # pairs of rows
 HALF = 1.386  # median of the sum of two squared normal variables of variance 1
 
@@ -20,7 +21,7 @@ HALF = 1.386  # median of the sum of two squared normal variables of variance 1
 class Tally(NamedTuple):
     """How often going on with a share of the velocity erred by how much."""
 
-    count: np.ndarray  # (lag, share, bin)
+    errors: np.ndarray  # (lag, share, bin)
 
 
 def new_tally() -> Tally:
@@ -49,7 +50,7 @@ def tally(told: Tally, start: np.ndarray, frame: np.ndarray, place: np.ndarray) 
                 for number, share in enumerate(SHARES):
                     off = (dx - share * lag * vx) ** 2 + (dy - share * lag * vy) ** 2
                     place_of = int((np.log2(off + 1e-12) - LOWEST) * PER_OCTAVE)
-                    told.count[index, number, min(max(place_of, 0), BINS - 1)] += 1
+                    told.errors[index, number, min(max(place_of, 0), BINS - 1)] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ class Motion:
 def motion(told: Tally, noise: float, length: float, area: float) -> Motion:
     """What was learned; where too little was, errors grow with the square root of time, up to what they
     are between any two places of the area. `length` is the square of a body's; all are px²."""
-    lags, shares, variances = [], [], []
-    for lag, count in zip(LAGS, told.count, strict=True):
+    lags: list[float] = []
+    shares: list[float] = []
+    variances: list[float] = []
+    for lag, count in zip(LAGS, told.errors, strict=True):
         if count[0].sum() < ENOUGH:
             break
         middle = (count.cumsum(1) >= count.sum(1, keepdims=True) / 2).argmax(1)
@@ -75,8 +78,8 @@ def motion(told: Tally, noise: float, length: float, area: float) -> Motion:
         variances.append(max(2.0 ** (LOWEST + (middle[best] + 0.5) / PER_OCTAVE) / HALF, noise / 4))
     if not lags:
         lags, shares, variances = [0.0], [0.5], [0.1 * length]
-    for lag in np.arange(lags[-1] + 1, 13):
-        lags.append(float(lag))
+    while lags[-1] < LONGEST:
+        lags.append(lags[-1] + 1)
         shares.append(shares[-1] / 2)
         variances.append(max(variances[-1], min(2 * variances[-1], area / 12)))
     return Motion(np.array(lags), np.array(shares), np.array(variances))

@@ -107,24 +107,53 @@ def _search(graph: Graph, flow: Flow, price: np.ndarray, sink: float) -> tuple[S
             continue
         away = distance + price[side, piece]
         if side == 0:
-            if flow.next[piece] == UNUSED:
-                _reach(search, heap, 1, piece, away + graph.piece[piece] - price[1, piece], ENTRY)
-            else:  # a path gives this piece up, and its predecessor goes on elsewhere
-                before = flow.before[piece]
-                if before >= 0:
-                    cost = graph.join[graph.start[before] + piece - graph.after[before]]
-                    _reach(search, heap, 1, before, away - cost - price[1, before], piece)
-            continue
-        if flow.next[piece] != ENTRY and away - sink < best:
-            best, last = max(away - sink, distance), piece
-        if flow.next[piece] != UNUSED:
-            _reach(search, heap, 0, piece, away - graph.piece[piece] - price[0, piece], BACK)
-        for place in range(graph.start[piece + 1] - graph.start[piece]):
-            other = graph.after[piece] + place
-            if flow.next[piece] != other:
-                cost = graph.join[graph.start[piece] + place]
-                _reach(search, heap, 0, other, away + cost - price[0, other], piece)
+            _enter(graph, flow, price, search, heap, piece, away)
+        else:
+            if flow.next[piece] != ENTRY and away - sink < best:
+                best, last = max(away - sink, distance), piece
+            _leave(graph, flow, price, search, heap, piece, away)
     return search, last, best
+
+
+@njit(cache=True, nogil=True)
+def _enter(
+    graph: Graph,
+    flow: Flow,
+    price: np.ndarray,
+    search: Search,
+    heap: list[tuple[float, int]],
+    piece: int,
+    away: float,
+) -> None:
+    """Go on from the beginning of a piece: through it, or, where a path takes it already, that path gives it
+    up, and the piece before it goes on elsewhere."""
+    if flow.next[piece] == UNUSED:
+        _reach(search, heap, 1, piece, away + graph.piece[piece] - price[1, piece], ENTRY)
+        return
+    before = flow.before[piece]
+    if before >= 0:
+        cost = graph.join[graph.start[before] + piece - graph.after[before]]
+        _reach(search, heap, 1, before, away - cost - price[1, before], piece)
+
+
+@njit(cache=True, nogil=True)
+def _leave(
+    graph: Graph,
+    flow: Flow,
+    price: np.ndarray,
+    search: Search,
+    heap: list[tuple[float, int]],
+    piece: int,
+    away: float,
+) -> None:
+    """Go on from the end of a piece: to those after it, or back through it where a path gives it up."""
+    if flow.next[piece] != UNUSED:
+        _reach(search, heap, 0, piece, away - graph.piece[piece] - price[0, piece], BACK)
+    for place in range(graph.start[piece + 1] - graph.start[piece]):
+        other = graph.after[piece] + place
+        if flow.next[piece] != other:
+            cost = graph.join[graph.start[piece] + place]
+            _reach(search, heap, 0, other, away + cost - price[0, other], piece)
 
 
 @njit(cache=True, nogil=True)

@@ -74,7 +74,7 @@ class Pieces(NamedTuple):
 
     first: np.ndarray  # (piece,) frame
     last: np.ndarray
-    count: np.ndarray  # rows
+    rows: np.ndarray  # (piece,) how many
     worth: np.ndarray  # sum over rows of how much of an animal they look, -1 to 1 each
     head_time: np.ndarray  # (piece, step)
     tail_time: np.ndarray
@@ -89,7 +89,7 @@ def no_pieces(number: int, keypoints: int) -> Pieces:
     return Pieces(
         first=np.zeros(number, np.int64),
         last=np.zeros(number, np.int64),
-        count=np.zeros(number, np.int64),
+        rows=np.zeros(number, np.int64),
         worth=np.zeros(number),
         head_time=np.zeros((number, STEPS), np.int64),
         tail_time=np.zeros((number, STEPS), np.int64),
@@ -108,23 +108,20 @@ def gather(
     for row, mine in enumerate(piece):
         if mine < 0:
             continue
-        count = pieces.count[mine]
+        count = pieces.rows[mine]
         if count == 0:
             pieces.first[mine] = frame[row]
         if count < STEPS:
             pieces.head[mine, count], pieces.head_time[mine, count] = place[row], frame[row]
-        if count < POSES:
-            for k in range(xy.shape[1]):
-                if np.isnan(pieces.head_pose[mine, k, 0]):
-                    for axis in range(2):
-                        pieces.head_pose[mine, k, axis] = xy[row, k, axis] - place[row, axis]
         pieces.tail[mine, count % STEPS], pieces.tail_time[mine, count % STEPS] = place[row], frame[row]
-        for k in range(xy.shape[1]):
-            for axis in range(2):
-                pieces.tail_pose[mine, count % POSES, k, axis] = xy[row, k, axis] - place[row, axis]
+        pose = pieces.tail_pose[mine, count % POSES]
+        for k in range(len(pose)):
+            pose[k, 0], pose[k, 1] = xy[row, k, 0] - place[row, 0], xy[row, k, 1] - place[row, 1]
+            if count < POSES and np.isnan(pieces.head_pose[mine, k, 0]):
+                pieces.head_pose[mine, k] = pose[k]
         pieces.last[mine] = frame[row]
         pieces.worth[mine] += worth[row]
-        pieces.count[mine] = count + 1
+        pieces.rows[mine] = count + 1
 
 
 class Ends(NamedTuple):
@@ -140,13 +137,13 @@ class Ends(NamedTuple):
 
 def ends_of(pieces: Pieces) -> tuple[Ends, Int64[np.ndarray, "end"]]:
     """The ends of the pieces that have rows, in the order in which they begin, and which pieces these are."""
-    there = np.flatnonzero(pieces.count)
+    there = np.flatnonzero(pieces.rows)
     there = there[np.lexsort((pieces.last[there], pieces.first[there]))]
     own = Pieces(*(array[there] for array in pieces))
     rows = np.arange(len(there))
-    newest = own.count - 1
+    newest = own.rows - 1
     places = np.stack([own.head[:, 0], own.tail[rows, newest % STEPS]], 1)
-    used = np.arange(STEPS) < own.count[:, None]
+    used = np.arange(STEPS) < own.rows[:, None]
     velocity = np.stack([_slope(own.head_time, own.head, used), _slope(own.tail_time, own.tail, used)], 1)
     tail = np.full_like(own.head_pose, np.nan)
     for back in range(POSES):

@@ -28,9 +28,9 @@ class Scale(NamedTuple):
 
 def new_scale() -> Scale:
     """Of a video of which nothing is known."""
-    unknown = (np.zeros(1) for _ in range(5))
+    length, noise, wander, start, speed = (np.zeros(1) for _ in range(5))
     box = np.array([np.inf, -np.inf, np.inf, -np.inf])
-    return Scale(*unknown, turning=np.full(1, 0.05), heading=np.full(1, 0.5), box=box)
+    return Scale(length, noise, wander, start, speed, np.full(1, 0.05), np.full(1, 0.5), box)
 
 
 @njit(cache=True, nogil=True)
@@ -66,7 +66,8 @@ def _mean(mean: np.ndarray, value: float, most: float) -> None:
 def area(scale: Scale) -> float:
     """Of where animals may be, px²."""
     box = scale.box
-    return max((box[1] - box[0]) * (box[3] - box[2]), 9 * scale.length[0])
+    space: float = max((box[1] - box[0]) * (box[3] - box[2]), 9 * scale.length[0])
+    return space
 
 
 @njit(cache=True, nogil=True)

@@ -23,7 +23,7 @@ class Links:
 
     one: Int64[np.ndarray, "link"]
     other: Int64[np.ndarray, "link"]
-    gain: Float64[np.ndarray, "link"]  # nats by which the best exchange with another is less likely; inf: none
+    gain: Float64[np.ndarray, "link"]  # nats by which its best exchange is less likely; inf: none
     rival: Int64[np.ndarray, "link"]  # the link that this would be, -1 for none
 
     @property
@@ -89,9 +89,9 @@ def _gains(
 ) -> Float64[np.ndarray, "pair"]:
     """By how many nats pairs of links are less likely once they are exchanged."""
     one, other = (piece[pairs] for piece in links)
-    gain: np.ndarray = (
-        joins.between(one[0], other[1]) + joins.between(one[1], other[0])
-    ) - (joins.between(one[0], other[0]) + joins.between(one[1], other[1]))
+    gain: np.ndarray = (joins.between(one[0], other[1]) + joins.between(one[1], other[0])) - (
+        joins.between(one[0], other[0]) + joins.between(one[1], other[1])
+    )
     if looks is None:
         return gain
     means = looks.means(path)

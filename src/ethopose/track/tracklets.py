@@ -21,7 +21,7 @@ class Tracklets:
     """Which tracklet each pose of some frames is."""
 
     name: Int64[np.ndarray, "instance"]  # counted from 0 in order of appearance; -1: no keypoint is known
-    place: Float64[np.ndarray, "instance 2"]  # px, of the body, also where keypoints are missing
+    place: Float32[np.ndarray, "instance 2"]  # px, of the body, also where keypoints are missing
     doubt: Float64[np.ndarray, "doubt 4"]  # frame, two tracklets, nats by which their exchange is less likely
 
 
@@ -43,7 +43,7 @@ class Associator:
         name, place = np.full(len(frame), -1), np.full((len(frame), 2), np.nan)
         there = np.flatnonzero(np.isfinite(xy).all(-1).any(-1))
         if not len(there):
-            return Tracklets(name, place, np.empty((0, 4)))
+            return Tracklets(name, place.astype(np.float32), np.empty((0, 4)))
         frames, start = np.unique(frame[there], return_index=True)
         start = np.append(start, len(there))
         known = np.isfinite(xy[there]).all(-1, keepdims=True)
@@ -60,7 +60,7 @@ class Associator:
             index = associate(found, index, self._tracks, self.scale, doubts)
             doubt.append(doubts.row[: doubts.number[0]])
         name[there], place[there] = found.name, found.place
-        return Tracklets(name, place, np.concatenate(doubt))
+        return Tracklets(name, place.astype(np.float32), np.concatenate(doubt))
 
     @property
     def number(self) -> int:

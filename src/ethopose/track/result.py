@@ -1,0 +1,207 @@
+"""Tracks for a result: read part by part, followed, and written as a new result."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+from pydantic import JsonValue
+
+from ethopose.core import Poses, ResultError, UsageError
+from ethopose.store import SUFFIX, Joins, Manifest, Part, Result, Writer, start, write_joins
+from ethopose.track.following import Followed, Rows, follow, in_chunks
+from ethopose.track.spool import DiskSpool
+
+TRACKED = f".tracked{SUFFIX}"
+Progress = Callable[[str, int, int], None]  # (what, frames done, frames in all)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """How a result is tracked."""
+
+    animals: int | None = None  # None: nobody knows
+    redo: bool = False  # tracks that are there already are found anew
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.animals is not None and self.animals < 1:
+            raise UsageError(f"{self.animals} animals", fix="give 1 or more, or leave it out")
+
+
+def tracked_path(source: Path) -> Path:
+    """Where the tracks of a result go unless it is told: beside it."""
+    return source.with_name(source.name.removesuffix(SUFFIX) + TRACKED)
+
+
+def track_result(source: Result, out: Path, how: Tracking, progress: Progress | None = None) -> Result:
+    """Write a result with the rows of another one, and whose they are.
+
+    Rows that belong to no track stay, as -1. A run that was killed goes on where it stopped.
+
+    Raises:
+        ResultError: the source is unfinished, or `out` is something else.
+        UsageError: the source has tracks already.
+        FormatError: a part of the source is damaged.
+    """
+    _check(source, how)
+    with start(out, _manifest(source, how), overwrite=how.overwrite) as writer:
+        if writer.finished:
+            return writer.finish()
+        began = datetime.now(UTC)
+        with tempfile.TemporaryFile(dir=out) as file:
+            spool = DiskSpool(file)
+            told = _told(progress, source)
+            followed = follow(
+                lambda: _rows(source), how.animals, spool, looks=_is_named(source), progress=told
+            )
+            names = _names(source, followed, spool)
+            _write(writer, source, followed, spool, names, told)
+        write_joins(out, joins_of(followed))
+        spent = (datetime.now(UTC) - began).total_seconds()
+        notes: dict[str, JsonValue] = {"from": str(source.path), "seconds": round(spent, 3)}
+        if np.isfinite(followed.told):
+            notes["told_apart"] = round(followed.told, 3)
+        return writer.finish({"tracked": notes}, tracks=names.tracks)
+
+
+def joins_of(followed: Followed) -> Joins:
+    """Where pieces were joined."""
+    links, ends, path = followed.links, followed.ends, followed.path
+    rival = np.where(links.rival < 0, -1, path[links.one[links.rival]] if len(links.one) else -1)
+    return Joins(
+        track=path[links.one].astype(np.int32),
+        before=ends.last[links.one],
+        after=ends.first[links.other],
+        certainty=links.certainty.astype(np.float32),
+        rival=rival.astype(np.int32),
+        x=ends.place[links.other, 0, 0].astype(np.float32),
+        y=ends.place[links.other, 0, 1].astype(np.float32),
+    )
+
+
+def _check(source: Result, how: Tracking) -> None:
+    if not source.finished:
+        what = "the result is not finished, and its tracks would end where it does"
+        raise ResultError(what, where=source.path, fix="start the command that makes it again")
+    if source.tracks and not how.redo:
+        what = f"there are tracks already ({len(source.tracks)}), and they are kept"
+        raise UsageError(what, where=source.path, fix="--redo finds them anew")
+
+
+def _manifest(source: Result, how: Tracking) -> Manifest:
+    """What the tracked result is to be."""
+    settings = {**source.manifest.settings, "track": {"method": "ethopose", "animals": how.animals}}
+    return source.manifest.model_copy(
+        update={
+            "settings": settings,
+            "tracks": (),
+            "lists": {},
+            "parts": (),
+            "exports": {},
+            "state": "running",
+        }
+    )
+
+
+def _is_named(source: Result) -> bool:
+    return bool(source.skeleton.individuals)
+
+
+def _rows(source: Result) -> Iterator[Rows]:
+    skeleton = source.skeleton
+    own = [k for k, name in enumerate(skeleton.keypoints) if name not in skeleton.unique]
+    for part in source:
+        poses = part.poses
+        yield Rows(poses.frame, poses.xy[:, own], poses.confidence[:, own], _votes(poses))
+
+
+def _votes(poses: Poses) -> Float32[np.ndarray, "instance individual"]:
+    """What a model that tells individuals apart said: its certainty for the one, 0 for the others."""
+    votes = np.zeros((len(poses), len(poses.skeleton.individuals)), np.float32)
+    named = np.flatnonzero(poses.individual >= 0) if votes.size else np.empty(0, np.int64)
+    votes[named, poses.individual[named]] = np.nan_to_num(poses.identity_score[named], nan=1.0)
+    return votes
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the tracks are called, and which individual each is; -1: none that the model knows."""
+
+    tracks: tuple[str, ...]
+    individual: Int64[np.ndarray, "track"]
+
+
+def _names(source: Result, followed: Followed, spool: DiskSpool) -> _Names:
+    """A track has the name of the individual that the model most often took it for."""
+    from scipy.optimize import linear_sum_assignment
+
+    count, known = int(followed.track.max(initial=-1)) + 1, source.skeleton.individuals
+    individual = np.full(count, -1)
+    if known:
+        votes = np.zeros((count, len(known)))
+        for rows, tracklets in zip(in_chunks(_rows(source)), spool, strict=True):
+            track, _ = followed.of(rows, tracklets)
+            np.add.at(votes, track[track >= 0], rows.vector[track >= 0])
+        mine, theirs = linear_sum_assignment(votes, maximize=True)
+        individual[mine] = np.where(votes[mine, theirs] > 0, theirs, -1)
+    names = [known[who] if who >= 0 else f"track_{number + 1}" for number, who in enumerate(individual)]
+    return _Names(tuple(names), individual)
+
+
+def _write(
+    writer: Writer,
+    source: Result,
+    followed: Followed,
+    spool: DiskSpool,
+    names: _Names,
+    told: Callable[[str, int], None],
+) -> None:
+    """The parts that are not there yet."""
+    there = {part.first for part in writer.manifest.parts}
+    stream = _Stream(source, followed, spool)
+    for part in source:
+        track, sure = stream.next(len(part.poses))
+        if int(part.frames.frame[0]) not in there:
+            writer.write_part(part.frames, _tracked(part, track, sure, names), part.extra)
+        told("writing", int(part.frames.frame[-1]) + 1)
+
+
+class _Stream:
+    """Tracks row by row, however many are asked for at a time."""
+
+    def __init__(self, source: Result, followed: Followed, spool: DiskSpool) -> None:
+        chunks = zip(in_chunks(_rows(source)), spool, strict=True)
+        self._told = (np.stack(followed.of(rows, tracklets)) for rows, tracklets in chunks)
+        self._left = np.empty((2, 0))
+
+    def next(self, count: int) -> tuple[Int64[np.ndarray, "row"], Float64[np.ndarray, "row"]]:
+        """Of the next rows: track and how sure it is."""
+        waiting = [self._left]
+        while sum(each.shape[1] for each in waiting) < count:
+            waiting.append(next(self._told))
+        joined = np.concatenate(waiting, 1)
+        self._left = joined[:, count:]
+        return joined[0, :count].astype(np.int64), joined[1, :count]
+
+
+def _tracked(part: Part, track: np.ndarray, sure: np.ndarray, names: _Names) -> Poses:
+    poses = part.poses
+    individual = np.append(names.individual, -1)[track] if (names.individual >= 0).any() else poses.individual
+    return replace(
+        poses,
+        track=track.astype(np.int32),
+        individual=individual.astype(np.int16),
+        identity_score=sure.astype(np.float32),
+    )
+
+
+def _told(progress: Progress | None, source: Result) -> Callable[[str, int], None]:
+    last = source.manifest.frames[-1][1] + 1 if source.manifest.frames else 0
+    return lambda what, frames: progress(what, frames, last) if progress else None
+
