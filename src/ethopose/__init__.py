@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ethopose.predict import Options, Report, predict
     from ethopose.run import RunReport, run
     from ethopose.store import Result, read
+    from ethopose.track import track
     from ethopose.train import Dataset, Trained, labels, train
 
 _HOMES = {
@@ -44,6 +45,7 @@ _HOMES = {
     "store": "Result read",
     "families.conversion": "convert",
     "draw": "render",
+    "track": "track",
     "families": "Model load",
     "predict": "Options Report predict",
     "train": "Dataset Trained labels train",
@@ -63,6 +65,7 @@ __all__ = [  # noqa: RUF022  by use: what one calls, what one gets, what can go 
     "read",
     "render",
     "run",
+    "track",
     "train",
     "Dataset",
     "Evaluation",

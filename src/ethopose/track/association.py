@@ -104,13 +104,13 @@ def associate(found: Found, first: int, tracks: Tracks, scale: Scale, doubts: Do
         if doubts.number[0] + known * (known + count) > len(doubts.row):
             return index
         seen = Frame(found.xy[animals], found.confidence[animals], _middles(found.xy[animals]))
-        _step(found.frame[index], seen, tracks, scale, doubts, found.name[animals], found.place[animals])
+        _step(int(found.frame[index]), seen, tracks, scale, doubts, found.name[animals], found.place[animals])
     return len(found.frame)
 
 
 @njit(cache=True, nogil=True)
 def _step(
-    frame: np.int64,
+    frame: int,
     seen: Frame,
     tracks: Tracks,
     scale: Scale,
@@ -130,17 +130,19 @@ def _step(
             name[animal], owned[animal] = tracks.name[track], True
         else:
             column[track] = -1
-    for animal in np.flatnonzero(~owned):
-        name[animal] = tracks.clock[1]
-        tracks.clock[1] += 1
+    for animal in range(len(name)):
+        if not owned[animal]:
+            name[animal] = tracks.clock[1]
+            tracks.clock[1] += 1
     _doubt(tracks, pairs.cost, column, name, doubts)
     for track in range(known):
         if column[track] >= 0:
             _follow(tracks, scale, seen, pairs, track, column[track])
             place[column[track]] = pairs.fit[track, column[track], 3:5]
-    for animal in np.flatnonzero(~owned):
-        _begin(tracks, scale, seen, animal, name[animal])
-        place[animal] = seen.middle[animal]
+    for animal in range(len(name)):
+        if not owned[animal]:
+            _begin(tracks, scale, seen, animal, name[animal])
+            place[animal] = seen.middle[animal]
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,8 @@ from jaxtyping import Float32, Float64, Int64
 from pydantic import JsonValue
 
 from ethopose.core import Poses, ResultError, UsageError
-from ethopose.store import SUFFIX, Joins, Manifest, Part, Result, Writer, start, write_joins
+from ethopose.formats.importing import import_poses
+from ethopose.store import SUFFIX, Joins, Manifest, Part, Result, Writer, is_result, read, start, write_joins
 from ethopose.track.following import Followed, Rows, follow, in_chunks
 from ethopose.track.spool import DiskSpool
 
@@ -32,6 +33,43 @@ class Tracking:
     def __post_init__(self) -> None:
         if self.animals is not None and self.animals < 1:
             raise UsageError(f"{self.animals} animals", fix="give 1 or more, or leave it out")
+
+
+def track(
+    source: Result | Path | str,
+    out: Path | str | None = None,
+    *,
+    animals: int | None = None,
+    video: Path | str | None = None,
+    redo: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Who is who: the rows of a result, or of a file of poses of another tool, with their tracks, as a new
+    result at `out`, or beside the source.
+
+    With `animals` there are at most so many tracks, through the whole video; without, poses are joined as
+    long as that is likelier than that they are of two animals. Where the model tells individuals apart, what
+    it said counts, over each track as a whole. `video` tells where the video of a file lies now. A run that
+    was killed goes on where it stopped.
+
+    Raises:
+        UsageError: there are tracks already, and not `redo`; or `animals` is less than 1.
+        ResultError: the source is unfinished, or there is something else at `out`.
+        FormatError: the source is neither, or it is damaged.
+        VideoError: `video` cannot be read, or is given for a result, which knows its own.
+    """
+    how = Tracking(animals, redo=redo, overwrite=overwrite)
+    if isinstance(source, Result) or is_result(Path(source)):
+        if video is not None:
+            raise UsageError("a result knows its video", fix="leave out --video")
+        result = source if isinstance(source, Result) else read(source)
+        return track_result(result, Path(out or tracked_path(result.path)), how, progress)
+    path = Path(source)
+    target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX))
+    with tempfile.TemporaryDirectory(prefix=".ethopose-", dir=target.absolute().parent) as folder:
+        imported = import_poses(path, Path(folder) / "poses", video=None if video is None else Path(video))
+        return track_result(imported, target, how, progress)
 
 
 def tracked_path(source: Path) -> Path:
@@ -204,4 +242,3 @@ def _tracked(part: Part, track: np.ndarray, sure: np.ndarray, names: _Names) -> 
 def _told(progress: Progress | None, source: Result) -> Callable[[str, int], None]:
     last = source.manifest.frames[-1][1] + 1 if source.manifest.frames else 0
     return lambda what, frames: progress(what, frames, last) if progress else None
-
