@@ -133,6 +133,7 @@ class Ends(NamedTuple):
     velocity: np.ndarray  # (piece, end, 2) px a frame; NaN where it was seen once
     pose: np.ndarray  # (piece, end, keypoint, 2) px about the place
     worth: np.ndarray  # (piece,)
+    rows: np.ndarray  # (piece,)
 
 
 def ends_of(pieces: Pieces) -> tuple[Ends, Int64[np.ndarray, "end"]]:
@@ -150,7 +151,7 @@ def ends_of(pieces: Pieces) -> tuple[Ends, Int64[np.ndarray, "end"]]:
         pose = own.tail_pose[rows, (newest - back) % POSES]
         tail = np.where(np.isnan(tail), pose, tail)
     poses = np.stack([own.head_pose, tail], 1)
-    return Ends(own.first, own.last, places, velocity, poses, own.worth), there
+    return Ends(own.first, own.last, places, velocity, poses, own.worth, own.rows), there
 
 
 def _slope(
