@@ -110,20 +110,29 @@ class Followed:
     """What is known of a video once all of its poses were seen."""
 
     cuts: Cuts
-    track: Int64[np.ndarray, "piece"]  # of each piece, counted from 0; -1: none
-    sure: Float64[np.ndarray, "piece"]  # how sure it is that its track is one animal there
+    place: Int64[np.ndarray, "piece"]  # of each piece among the ends; -1: it has no rows
     ends: Ends
-    path: Int64[np.ndarray, "end"]  # the track of each of `ends`
+    path: Int64[np.ndarray, "end"]  # the track of each, counted from 0; -1: none
     links: Links
     told: float  # how often looks tell pieces apart (area under the curve); NaN where they were not used
+
+    @property
+    def tracks(self) -> int:
+        """How many there are."""
+        return int(self.path.max(initial=-1)) + 1
+
+    def end(self, rows: Rows, tracklets: Tracklets) -> Int64[np.ndarray, "instance"]:
+        """Which of the ends' pieces each row belongs to; -1: it has no keypoint."""
+        piece = self.cuts.piece(tracklets.name, rows.frame)
+        return np.where(piece < 0, -1, self.place[piece])
 
     def of(
         self, rows: Rows, tracklets: Tracklets
     ) -> tuple[Int64[np.ndarray, "instance"], Float64[np.ndarray, "instance"]]:
         """The track of each row, -1 for none, and how sure it is, NaN for none."""
-        piece = self.cuts.piece(tracklets.name, rows.frame)
-        track = np.where(piece < 0, -1, self.track[piece])
-        return track, np.where(track < 0, np.nan, self.sure[piece])
+        end = self.end(rows, tracklets)
+        track = np.append(self.path, -1)[end]
+        return track, np.where(track < 0, np.nan, np.append(self.links.least(len(self.path)), np.nan)[end])
 
 
 def follow(
@@ -156,9 +165,7 @@ def follow(
     path, links = _stitched(
         ends, animals, world, motion(gathered.moved, world.noise, world.length, world.area), seen
     )
-    track = np.where(place < 0, -1, np.append(path, -1)[place])
-    sure = np.append(links.least(len(there)), np.nan)[place]
-    return Followed(cuts, track, sure, ends, path, links, np.nan if model is None else model.told)
+    return Followed(cuts, place, ends, path, links, np.nan if model is None else model.told)
 
 
 def _stitched(

@@ -179,7 +179,7 @@ def _names(source: Result, followed: Followed, spool: DiskSpool) -> _Names:
     """A track has the name of the individual that the model most often took it for."""
     from scipy.optimize import linear_sum_assignment
 
-    count, known = int(followed.track.max(initial=-1)) + 1, source.skeleton.individuals
+    count, known = followed.tracks, source.skeleton.individuals
     individual = np.full(count, -1)
     if known:
         votes = np.zeros((count, len(known)))
