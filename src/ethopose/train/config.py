@@ -39,7 +39,7 @@ class Augmentation(Frozen):
     rotation: float = Field(35.0, ge=0, le=180)  # degrees
     zoom: tuple[PositiveFloat, PositiveFloat] = (0.7, 1.4)
     shift: float = Field(0.12, ge=0, le=0.5)  # share of the window's sides
-    bend: float = Field(0.04, ge=0, le=0.1)  # largest share of them that a smooth deformation moves points by
+    bend: float = Field(0.04, ge=0, le=0.08)  # largest share of them that a smooth deformation moves points
     flip: bool = False  # left for right, with the skeleton's symmetries
     brightness: float = Field(0.15, ge=0, le=1)
     contrast: float = Field(0.4, ge=0, lt=1)
