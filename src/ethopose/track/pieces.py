@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from numba import njit
 
 from ethopose.track.motion import STEPS
@@ -93,8 +93,8 @@ def no_pieces(number: int, keypoints: int) -> Pieces:
         worth=np.zeros(number),
         head_time=np.zeros((number, STEPS), np.int64),
         tail_time=np.zeros((number, STEPS), np.int64),
-        head=np.zeros((number, STEPS, 2)),
-        tail=np.zeros((number, STEPS, 2)),
+        head=np.zeros((number, STEPS, 2), np.float32),
+        tail=np.zeros((number, STEPS, 2), np.float32),
         head_pose=np.full((number, keypoints, 2), np.nan, np.float32),
         tail_pose=np.full((number, POSES, keypoints, 2), np.nan, np.float32),
     )
@@ -156,12 +156,12 @@ def ends_of(pieces: Pieces) -> tuple[Ends, Int64[np.ndarray, "end"]]:
 
 def _slope(
     time: Int64[np.ndarray, "piece step"],
-    place: Float64[np.ndarray, "piece step 2"],
+    place: Float32[np.ndarray, "piece step 2"],
     used: np.ndarray,
 ) -> Float64[np.ndarray, "piece 2"]:
     """The velocity of least squares."""
     count = used.sum(1, keepdims=True)
-    late = np.where(used, time - (time * used).sum(1, keepdims=True) / count, 0)
+    late = np.where(used, time - (time * used).sum(1, keepdims=True) / count, 0.0)
     squares = (late**2).sum(1)
     way = (late[..., None] * place).sum(1)
     slope: np.ndarray = np.where(squares[:, None] > 0, way / np.maximum(squares, 1e-9)[:, None], np.nan)

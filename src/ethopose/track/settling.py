@@ -12,6 +12,7 @@ from ethopose.track.looks import Looks
 from ethopose.track.pieces import Ends
 
 ROUNDS = 20
+AT_ONCE = 100_000  # pairs of links
 MOST = 64  # links that one is compared with, of a long gap those before its end
 NAT = 4.0  # nats of ours that count as one
 MOST_TOLD = 16.0  # nats beyond which they tell no more
@@ -94,16 +95,19 @@ def _gains(
     pairs: Int64[np.ndarray, "2 pair"],
 ) -> Float64[np.ndarray, "pair"]:
     """By how many nats pairs of links are less likely once they are exchanged."""
-    one, other = (piece[pairs] for piece in links)
-    gain: np.ndarray = (joins.between(one[0], other[1]) + joins.between(one[1], other[0])) - (
-        joins.between(one[0], other[0]) + joins.between(one[1], other[1])
-    )
-    if looks is None:
-        return gain
-    means = looks.means(path)
-    last, first, group = ends.last[one], ends.first[other], path[one]
-    for mine, theirs, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
-        gain += sign * looks.alike(means, (group[mine], group[theirs]), last[mine], first[theirs])
+    means = None if looks is None else looks.means(path)
+    gain = np.empty(pairs.shape[1])
+    for begin in range(0, len(gain), AT_ONCE):
+        here = slice(begin, begin + AT_ONCE)
+        one, other = (piece[pairs[:, here]] for piece in links)
+        gain[here] = joins.between(one[0], other[1]) + joins.between(one[1], other[0])
+        gain[here] -= joins.between(one[0], other[0]) + joins.between(one[1], other[1])
+        if looks is None or means is None:
+            continue
+        last, first, group = ends.last[one], ends.first[other], path[one]
+        for mine, theirs, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
+            odds = looks.alike(means, (group[mine], group[theirs]), last[mine], first[theirs])
+            gain[here] += sign * odds
     return gain
 
 
