@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,24 @@ from pydantic import JsonValue
 
 from ethopose.core import Poses, ResultError, UsageError
 from ethopose.formats.importing import import_poses
-from ethopose.store import SUFFIX, Joins, Manifest, Part, Result, Writer, is_result, read, start, write_joins
+from ethopose.store import (
+    SUFFIX,
+    Joins,
+    Manifest,
+    Part,
+    PartRecord,
+    Result,
+    Writer,
+    is_result,
+    read,
+    start,
+    store_part,
+    write_joins,
+)
 from ethopose.track.following import Followed, Rows, follow, in_chunks
 from ethopose.track.spool import DiskSpool
 
+AT_ONCE, THREADS = 16, 2  # parts that are written
 TRACKED = f".tracked{SUFFIX}"
 Progress = Callable[[str, int, int], None]  # (what, frames done, frames in all)
 
@@ -200,14 +216,31 @@ def _write(
     names: _Names,
     told: Callable[[str, int], None],
 ) -> None:
-    """The parts that are not there yet."""
+    """The parts that are not there yet, some at a time: they are encoded beside one another, and entered
+    at once, since each time the whole manifest is written."""
     there = {part.first for part in writer.manifest.parts}
     stream = _Stream(source, followed, spool)
-    for part in source:
-        track, sure = stream.next(len(part.poses))
-        if int(part.frames.frame[0]) not in there:
-            writer.write_part(part.frames, _tracked(part, track, sure, names), part.extra)
-        told("writing", int(part.frames.frame[-1]) + 1)
+
+    def store(told: tuple[Part, np.ndarray, np.ndarray]) -> PartRecord:
+        part, track, sure = told
+        return store_part(
+            writer.path, writer.manifest, part.frames, _tracked(part, track, sure, names), part.extra
+        )
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for parts in _batched(source, AT_ONCE):
+            told_of = [(part, *stream.next(len(part.poses))) for part in parts]
+            new = [told for told in told_of if int(told[0].frames.frame[0]) not in there]
+            if new:
+                writer.enter(list(pool.map(store, new)))
+            told("writing", int(parts[-1].frames.frame[-1]) + 1)
+
+
+def _batched(source: Iterable[Part], count: int) -> Iterator[list[Part]]:
+    """So many parts at a time."""
+    waiting = iter(source)
+    while parts := list(islice(waiting, count)):
+        yield parts
 
 
 class _Stream:
