@@ -1,0 +1,56 @@
+"""Candidates moved to where the picture moved: pyramidal Lucas-Kanade (sleap-nn 0.3.5, `use_flow`)."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from ethopose.core.errors import DataError
+from ethopose.track.sleap.memory import Seen
+from ethopose.track.sleap.options import ClassicOptions
+
+Image = UInt8[np.ndarray, "height width channel"]
+ITERATIONS, STEP = 30, 0.01  # where the search for a point ends
+
+
+class Flow:
+    """Shifts poses from their own images to another."""
+
+    def __init__(self, options: ClassicOptions) -> None:
+        self._options = options
+
+    def shifted(self, seen: list[Seen], image: Image) -> Float64[np.ndarray, "candidate keypoint 2"]:
+        """The candidates' keypoints in this image; NaN: lost."""
+        moved = np.array([one.xy for one in seen])
+        frames = np.array([one.frame for one in seen])
+        for frame in np.unique(frames):
+            rows = np.flatnonzero(frames == frame)
+            before = seen[rows[0]].image
+            assert before is not None
+            moved[rows] = self._search(before, image, moved[rows])
+        return moved
+
+    def _search(self, before: Image, image: Image, xy: np.ndarray) -> np.ndarray:
+        import cv2
+
+        options = self._options
+        if before.shape != image.shape:
+            raise DataError(f"images of {before.shape} and {image.shape} in one video")
+        found, status, _ = cv2.calcOpticalFlowPyrLK(
+            self._prepared(before),
+            self._prepared(image),
+            xy.reshape(-1, 2).astype(np.float32) * np.float32(options.of_img_scale),
+            None,  # type: ignore[call-overload]  # no guess of where they are; the stubs want one
+            winSize=(options.of_window_size, options.of_window_size),
+            maxLevel=options.of_max_levels,
+            criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, ITERATIONS, STEP),
+        )
+        found = found / np.float32(options.of_img_scale)
+        found[status[:, 0] == 0] = np.nan
+        return np.asarray(found.reshape(xy.shape))
+
+    def _prepared(self, image: Image) -> Image:
+        import cv2
+
+        scale = self._options.of_img_scale
+        return image if scale == 1 else np.asarray(cv2.resize(image, None, None, scale, scale))
