@@ -11,6 +11,8 @@ from ethopose.core.errors import DataError, UsageError
 from ethopose.formats import slp
 from ethopose.media import open_video
 from ethopose.track.sleap.classic import ClassicTracker
+from ethopose.track.sleap.mot.options import mot_options
+from ethopose.track.sleap.mot.tracker import track_video
 from ethopose.track.sleap.options import ClassicOptions
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/sleap.json").read_text())
@@ -43,6 +45,10 @@ RECORDED = {
     "t_precull1": {"tracking_target_instance_count": 1, "tracking_pre_cull_to_target": 1},
     "t_flow_0_299": {**QUEUES, "use_flow": True, "max_tracks": 2, "of_img_scale": 0.5},
 }
+MOT = {
+    "t_bytetrack": {"tracker": "bytetrack"},
+    "t_ocsort_2": {"tracker": "ocsort", "max_tracks": 2},
+}
 
 
 def tracked(options, poses, frames, images=None):
@@ -66,6 +72,12 @@ def agreement(found, recorded):
     np.add.at(pairs, (found[both], recorded[both]), 1)
     same = pairs[linear_sum_assignment(pairs, maximize=True)].sum()
     return (same + (~both & (found == recorded)).sum()) / len(found)
+
+
+def followed(options, poses, frames):
+    """The same by a tracker of the SORT family."""
+    asked = mot_options(**options)
+    return track_video(asked, poses.frame, poses.xy, poses.confidence, poses.score, np.array(frames)).track
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +129,24 @@ def test_scenes_are_tracked_as_sleap_nn_tracks_them(run):
     assert agreement(found, recorded) >= 0.99
 
 
+@pytest.mark.parametrize("name", MOT)
+def test_the_sort_family_tracks_a_clip_as_sleap_nn_recorded(name, clip, shared_data):
+    recorded = recorded_tracks(shared_data / f"tracks/recorded/{name}.npz", clip)
+    assert agreement(followed(MOT[name], clip, np.unique(clip.frame)), recorded) == 1
+
+
+@pytest.mark.parametrize(
+    "run",
+    GOLDEN["mot"],
+    ids=[f"{run['options']['tracker']}-{run['scene']}-{index}" for index, run in enumerate(GOLDEN["mot"])],
+)
+def test_the_sort_family_tracks_scenes_as_sleap_nn_does(run):
+    scene, recorded = SCENES[run["scene"]], np.array(run["track"])
+    found = followed(run["options"], scene, scene.frames)
+    assert ((found < 0) == (recorded < 0)).all()
+    assert agreement(found, recorded) >= 0.99
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -156,3 +186,47 @@ def test_lone_keypoints_are_compared_by_distance_unless_told_otherwise():
     scene = SCENES["points"]
     asked = tracked({"features": "centroids", "scoring_method": "euclidean_dist"}, scene, scene.frames)
     assert (tracked({}, scene, scene.frames) == asked).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"tracker": "deepsort"}, "by appearance and is not here; fix: choose from sort, bytetrack, ocsort"),
+        ({"tracker": "classic"}, "there is no tracker 'classic'"),
+        ({"tracker": "sort", "preset": "zoo"}, "choose from animal, paper"),
+        ({"tracker": "sort", "use_flow": True}, "sort has no option use_flow"),
+        ({"tracker": "sort", "inertia": 0.1}, "sort has no option inertia"),
+        ({"tracker": "ocsort", "appearance_threshold": 0.5}, "no option appearance_threshold"),
+        ({"tracker": "ocsort", "scoring_method": "cosine_sim"}, "no scoring_method cosine_sim"),
+        ({"tracker": "bytetrack", "oks_stddev": 0.2}, "does nothing without scoring_method=oks"),
+        ({"tracker": "bytetrack", "min_hits": 0}, "1 or more"),
+        ({"tracker": "bytetrack", "track_high_threshold": 2}, "a number from 0 to 1"),
+        ({"tracker": "bytetrack", "track_low_threshold": 0.7}, "above track_high_threshold 0.5"),
+        ({"tracker": "ocsort", "body_size": 0}, "a number above 0"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_options_that_the_sort_family_does_not_read_are_refused(options, told):
+    with pytest.raises(UsageError, match=told):
+        mot_options(**options)
+
+
+def test_poses_in_frames_that_were_not_looked_at_are_refused():
+    scene = SCENES["few"]
+    with pytest.raises(DataError, match="not looked at"):
+        followed({"tracker": "sort"}, scene, scene.frames[1:])
+
+
+@pytest.mark.parametrize("tracker", ["sort", "bytetrack", "ocsort"])
+def test_a_video_of_nobody_has_no_tracks(tracker):
+    nobody = np.empty((0, 4, 2), np.float32)
+    options = mot_options(tracker, max_tracks=2)
+    found = track_video(options, np.empty(0, int), nobody, nobody[..., 0], nobody[:, 0, 0], np.arange(5))
+    assert not len(found.track)
+
+
+def test_poses_without_any_keypoint_get_no_track():
+    scene = SCENES["few"]
+    hidden = sleap_scenes.Scene(scene.frame, scene.xy * np.nan, scene.confidence, scene.score, scene.frames)
+    assert (followed({"tracker": "bytetrack"}, hidden, scene.frames) == -1).all()
+    assert (tracked({}, hidden, scene.frames) == -2).all()
