@@ -63,6 +63,15 @@ CLASSIC = [
     ("points", {"features": "centroids", "scoring_method": "euclidean_dist"}),
     ("few", {"use_flow": True, "oks_stddev": 0.1}),
     ("few", {"use_flow": True, **QUEUES, "of_window_size": 11, "of_max_levels": 1, "of_img_scale": 0.8}),
+    (
+        "points",
+        {
+            "use_flow": True,
+            "features": "centroids",
+            "scoring_method": "euclidean_dist",
+            "tracking_window_size": 1,
+        },
+    ),
     ("few", {**KALMAN}),
     ("few", {**KALMAN, "kf_track_features": "keypoints"}),
     ("gaps", {**KALMAN, "kf_node_indices": [0, 1, 2], "kf_init_frame_count": 6, "kf_reset_gap_size": 2}),
@@ -94,7 +103,17 @@ MOT = [
         ("crowd", {"max_tracks": 3, "track_buffer": 8}),
         ("few", {"scoring_method": "oks", "oks_stddev": 0.2}),
         ("gaps", {"scoring_method": "euclidean_dist", "max_tracks": 2}),
+        ("knots", {"scoring_method": "oks", "min_match_similarity": 0.5, "max_tracks": 5}),
+        ("long", {"mot_params": {"preset": "paper"}}),
+        ("crowd", {"mot_params": {"score_mode": "instance", "body_size": 20.0, "box_padding": 0.3}}),
+        ("gaps", {"mot_params": {"time_base": "steps", "kalman": "xyah", "normalize_scores": False}}),
     )
+] + [
+    ("few", {"tracker": "ocsort", "mot_params": {"use_byte": True, "delta_t": 1, "inertia": 0.5}}),
+    (
+        "knots",
+        {"tracker": "bytetrack", "scoring_method": "oks", "max_tracks": 5, "mot_params": {"kalman": "xyah"}},
+    ),
 ]
 
 

@@ -27,6 +27,7 @@ def scenes() -> dict[str, Scene]:
         "gaps": draw(3, animals=4, keypoints=5, length=90, lost=0.1, asleep=0.4, hidden=0.4),
         "points": draw(4, animals=3, keypoints=1, length=60),
         "long": draw(5, animals=4, keypoints=4, length=260, lost=0.2, asleep=0.15, ghosts=0.1, step=0.6),
+        "knots": draw(719043, animals=3, keypoints=4, length=86, lost=0, ghosts=0.1),
         "strides": draw(6, animals=3, keypoints=4, length=120, lost=0.15, stride=3, step=0.8),
     }
 

@@ -142,7 +142,8 @@ def test_the_sort_family_tracks_a_clip_as_sleap_nn_recorded(name, clip, shared_d
 )
 def test_the_sort_family_tracks_scenes_as_sleap_nn_does(run):
     scene, recorded = SCENES[run["scene"]], np.array(run["track"])
-    found = followed(run["options"], scene, scene.frames)
+    options = dict(run["options"])
+    found = followed(options.pop("mot_params", {}) | options, scene, scene.frames)
     assert ((found < 0) == (recorded < 0)).all()
     assert agreement(found, recorded) >= 0.99
 

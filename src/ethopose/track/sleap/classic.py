@@ -145,7 +145,7 @@ class ClassicTracker:
             seen = self._moved.candidates(self._memory, now.number)
         xy = np.array([one.xy for one in seen]).reshape(len(seen), *now.xy.shape[1:])
         if isinstance(self._moved, Flow) and now.image is not None:
-            xy = self._moved.shifted(seen, now.image)
+            xy = self._moved.shifted(seen, xy, now.image)
         able = np.array([one.support > self.options.min_match_points for one in seen], bool)
         track = np.array([one.track for one in seen], int)
         kind, scoring = self.options.chosen(now.xy.shape[1])

@@ -9,6 +9,7 @@ from ethopose.core.errors import DataError
 from ethopose.track.sleap.memory import Seen
 from ethopose.track.sleap.options import ClassicOptions
 
+Poses = Float64[np.ndarray, "candidate keypoint 2"]
 Image = UInt8[np.ndarray, "height width channel"]
 ITERATIONS, STEP = 30, 0.01  # where the search for a point ends
 
@@ -19,18 +20,18 @@ class Flow:
     def __init__(self, options: ClassicOptions) -> None:
         self._options = options
 
-    def shifted(self, seen: list[Seen], image: Image) -> Float64[np.ndarray, "candidate keypoint 2"]:
-        """The candidates' keypoints in this image; NaN: lost."""
-        moved = np.array([one.xy for one in seen])
+    def shifted(self, seen: list[Seen], xy: Poses, image: Image) -> Poses:
+        """The keypoints of candidates in this image; NaN: lost."""
+        moved = xy.copy()
         frames = np.array([one.frame for one in seen])
         for frame in np.unique(frames):
             rows = np.flatnonzero(frames == frame)
             before = seen[rows[0]].image
             assert before is not None
-            moved[rows] = self._search(before, image, moved[rows])
+            moved[rows] = self._search(before, image, xy[rows])
         return moved
 
-    def _search(self, before: Image, image: Image, xy: np.ndarray) -> np.ndarray:
+    def _search(self, before: Image, image: Image, xy: Poses) -> Poses:
         import cv2
 
         options = self._options

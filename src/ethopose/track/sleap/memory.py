@@ -66,7 +66,8 @@ class FixedWindow:
     @property
     def tracks(self) -> list[int]:
         """See `Memory`."""
-        # The peer's order is that of a Python set, and instances that got no track are one more "track".
+        # The peer's order is that of a Python set, and instances that got no track are one more "track": its
+        # None comes where our -1 does, or anywhere where the set is crowded, from run to run.
         found: set[int] = set()
         for frame in self._frames:
             found.update(one.track for one in frame)

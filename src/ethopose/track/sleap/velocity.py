@@ -90,25 +90,27 @@ def _filtered(model: Model, observed: Observed) -> tuple[list[State], list[State
 
 
 def _improved(model: Model, observed: Observed) -> Model:
-    """One round: the states by all frames, then the covariances by the states."""
+    """One round: the states by all frames, then the covariances by the states.
+
+    The sums are in pykalman's order: with few frames, the last bit can decide about a track.
+    """
     smooth, gains = _smoothed(model, *_filtered(model, observed))
     step, view = model.step, model.view
-    moving = np.zeros_like(model.moving)
+    moving, seeing = np.zeros_like(model.moving), np.zeros_like(model.seeing)
     for now, then, gain in zip(smooth, smooth[1:], gains, strict=False):
         error = then.mean - step @ now.mean
+        spread = np.outer(error, error) + step @ (now.covariance @ step.T)
         shared = then.covariance @ gain.T @ step.T
-        moving += np.outer(error, error) + step @ (now.covariance @ step.T) + then.covariance
-        moving -= shared + shared.T
-    seeing, seen = np.zeros_like(model.seeing), 0
-    for state, row in zip(smooth, observed, strict=True):
-        if not np.isnan(row).any():
-            error = row - view @ state.mean
-            seeing += np.outer(error, error) + view @ (state.covariance @ view.T)
-            seen += 1
-    away = smooth[0].mean - model.first.mean
-    first = State(model.first.mean, smooth[0].covariance + np.outer(away, away))
-    moving /= max(1, len(observed) - 1)
-    return replace(model, first=first, moving=moving, seeing=seeing / max(1, seen))
+        moving += spread + then.covariance - shared - shared.T
+    seen = np.flatnonzero(~np.isnan(observed).any(axis=1)).tolist()
+    for frame in seen:
+        error = observed[frame] - view @ smooth[frame].mean
+        seeing += np.outer(error, error) + view @ (smooth[frame].covariance @ view.T)
+    start, mean = model.first.mean, smooth[0].mean
+    first = smooth[0].covariance + np.outer(mean, mean) - np.outer(start, mean)
+    first = first - np.outer(mean, start) + np.outer(start, start)
+    moving, seeing = 1 / max(1, len(observed) - 1) * moving, 1 / max(1, len(seen)) * seeing
+    return replace(model, first=State(start, first), moving=moving, seeing=seeing)
 
 
 def _smoothed(model: Model, before: list[State], after: list[State]) -> tuple[list[State], list[Matrix]]:

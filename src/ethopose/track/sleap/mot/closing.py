@@ -70,8 +70,8 @@ class _Closing:
 
     def __init__(self, some: Identities, anchors: list[int], buffer: int) -> None:
         self.some, self.anchors, self.buffer = some, anchors, buffer
-        others = [members for track, members in enumerate(some.members) if track not in anchors]
-        self.pieces = [piece for members in others if len(members) for piece in self._pieces(members)]
+        others = [some.members[track] for track in some.alive.tolist() if track not in anchors]
+        self.pieces = [piece for members in others for piece in self._pieces(members)]
         self.span = np.array([some.step[piece[[0, -1]]] for piece in self.pieces]).reshape(-1, 2)
         self.fits = [[self._fit(piece, anchor) for anchor in anchors] for piece in self.pieces]
         self.version = [0] * len(anchors)
@@ -98,9 +98,6 @@ class _Closing:
                 continue
             self._join(fit)
             self._refit_around(index, fit.anchor, done)
-        for track in self.some.alive.tolist():
-            if track not in self.anchors:
-                self.some.members[track] = self.some.members[track][:0]
 
     def _pieces(self, members: Rows) -> list[Rows]:
         """Of a track, without gaps wider than the buffer."""

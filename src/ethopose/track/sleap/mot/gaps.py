@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -21,30 +20,25 @@ def link_gaps(some: Identities, buffer: int) -> None:
         some.merge(*link)
 
 
-@dataclass
 class _Links:
     """What could be linked now."""
 
-    some: Identities
-    window: int  # steps
-
-    def __post_init__(self) -> None:
-        some = self.some
-        self.first, self.last = np.full(len(some.members), np.inf), np.full(len(some.members), -np.inf)
-        self.start, self.end = np.zeros((len(some.members), 2)), np.zeros((len(some.members), 2))
-        for track in some.alive.tolist():
-            head, tail = some.members[track][0], some.members[track][-1]
-            self.first[track], self.last[track] = some.step[head], some.step[tail]
-            self.start[track], self.end[track] = some.centre[head], some.centre[tail]
+    def __init__(self, some: Identities, window: int) -> None:
+        self.some, self.window = some, window  # steps
+        head, tail = some.head, some.tail
+        self.first = np.where(head >= 0, some.step[head], np.inf)
+        self.last = np.where(head >= 0, some.step[tail], -np.inf)
+        self.start, self.end = some.centre[head], some.centre[tail]
 
     def surest(self) -> tuple[int, int] | None:
         """The only link there can be, the smallest gap first; it skips no other that can be."""
         before, after = self._near()
-        only = self._frontier(before, after)
-        lone = (np.bincount(before[only], minlength=len(self.first))[before] == 1) & only
-        lone &= np.bincount(after[only], minlength=len(self.first))[after] == 1
+        next_ones, previous_ones = self._frontier(before, after)
+        number = len(self.first)
+        lone = next_ones & (np.bincount(before[next_ones], minlength=number)[before] == 1)
+        lone &= previous_ones & (np.bincount(after[previous_ones], minlength=number)[after] == 1)
         before, after = before[lone], after[lone]
-        straight = self._frontier(before, after)
+        straight = np.logical_and(*self._frontier(before, after))
         for pair in self._ranked(before, after, straight):
             if self._unrivalled(*pair):
                 return pair
@@ -70,12 +64,14 @@ class _Links:
         near = self.some.gate.lets(self.first[after] - self.last[before], distance)
         return before[near], after[near]
 
-    def _frontier(self, before: Tracks, after: Tracks) -> Bool[np.ndarray, "pair"]:
-        """Whether a pair leaves no other of these in between."""
+    def _frontier(
+        self, before: Tracks, after: Tracks
+    ) -> tuple[Bool[np.ndarray, "pair"], Bool[np.ndarray, "pair"]]:
+        """Of each pair, whether none of the others lies between them: after the first, before the second."""
         ends, starts = np.full(len(self.first), np.inf), np.full(len(self.first), -np.inf)
         np.minimum.at(ends, before, self.last[after])
         np.maximum.at(starts, after, self.first[before])
-        return np.asarray((self.first[after] <= ends[before]) & (self.last[before] >= starts[after]))
+        return self.first[after] <= ends[before], self.last[before] >= starts[after]
 
     def _ranked(
         self, before: Tracks, after: Tracks, chosen: Bool[np.ndarray, "pair"]
@@ -88,34 +84,33 @@ class _Links:
     def _unrivalled(self, before: int, after: int) -> bool:
         """Whether no third track, with a gap right there, could have gone the same way."""
         lets = self.some.gate.lets
-        for host, (gap, _), (distance, _) in self._hosts(after):
-            if host != before and gap <= self.window and lets(gap, distance):
+        for host in self._hosts(after):
+            if host.track != before and host.gap[0] <= self.window and lets(host.gap[0], host.way[0]):
                 return False
-        for host, (_, gap), (_, distance) in self._hosts(before):
-            if host != after and gap <= self.window and lets(gap, distance):
+        for host in self._hosts(before):
+            if host.track != after and host.gap[1] <= self.window and lets(host.gap[1], host.way[1]):
                 return False
         return True
 
-    def _hosts(self, track: int) -> list[tuple[int, Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]]]:
-        """The tracks in one of whose gaps this one lies: steps and px before and after it."""
-        if track not in self._known_hosts:
-            around = np.flatnonzero((self.first < self.first[track]) & (self.last > self.last[track]))
-            self._known_hosts[track] = [
-                found for host in around.tolist() if (found := self._host(host, track))
-            ]
-        return self._known_hosts[track]
+    def _hosts(self, track: int) -> list[_Host]:
+        """The tracks in one of whose gaps this one lies."""
+        some, first, last = self.some, self.first[track], self.last[track]
+        hosts = []
+        for host in np.flatnonzero((self.first < first) & (self.last > last)).tolist():
+            members = some.members[host]
+            steps = some.step[members]
+            at = int(np.searchsorted(steps, first))
+            if at == np.searchsorted(steps, last, side="right"):
+                gap = np.array([first - steps[at - 1], steps[at] - last])
+                ends = some.centre[members[[at - 1, at]]] - np.stack((self.start[track], self.end[track]))
+                hosts.append(_Host(host, gap, np.linalg.norm(ends, axis=1)))
+        return hosts
 
-    @cached_property
-    def _known_hosts(self) -> dict[int, list[tuple[int, np.ndarray, np.ndarray]]]:
-        return {}
 
-    def _host(self, host: int, track: int) -> tuple[int, np.ndarray, np.ndarray] | None:
-        members = self.some.members[host]
-        steps = self.some.step[members]
-        at = int(np.searchsorted(steps, self.first[track]))
-        if at != np.searchsorted(steps, self.last[track], side="right"):
-            return None
-        gaps = np.array([self.first[track] - steps[at - 1], steps[at] - self.last[track]])
-        before, after = self.some.centre[members[at - 1]], self.some.centre[members[at]]
-        ways = np.stack((self.start[track] - before, after - self.end[track]))
-        return host, gaps, np.linalg.norm(ways, axis=1)
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """A track with a gap in which another lies."""
+
+    track: int
+    gap: Float64[np.ndarray, "2"]  # steps without anybody before the other and after it
+    way: Float64[np.ndarray, "2"]  # px from the host to the other there

@@ -64,6 +64,7 @@ class Identities:
         order = np.argsort(self.label, kind="stable")
         number = int(self.label.max()) + 1
         self.members = np.split(order, np.searchsorted(self.label[order], np.arange(1, number)))
+        self.head, self.tail = (np.array([one[end] for one in self.members]) for end in (0, -1))
         # Names are compared as text, as the peer's are: track_10 comes before track_2.
         self.rank = np.empty(number, np.int64)
         self.rank[sorted(range(number), key=str)] = np.arange(number)
@@ -76,13 +77,13 @@ class Identities:
     @property
     def alive(self) -> Rows:
         """The tracks that are left."""
-        return np.array([track for track, members in enumerate(self.members) if len(members)], np.int64)
+        return np.flatnonzero(self.head >= 0)
 
     def merge(self, track: int, later: int) -> None:
         """A track goes on as another."""
         self.members[track] = np.concatenate((self.members[track], self.members[later]))
-        self.members[later] = self.members[later][:0]
-        self.label[self.members[track]] = track
+        self.label[self.members[later]] = track
+        self.tail[track], self.head[later] = self.tail[later], -1
 
     def twice(self, one: Rows, other: Rows) -> Bool[np.ndarray, "row"]:
         """Whether two instances of a frame are one animal found twice."""
