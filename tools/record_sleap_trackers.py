@@ -87,6 +87,76 @@ CLASSIC = [
     ),
     ("crowd", {**KALMAN, **QUEUES, "max_tracks": 5, "kf_init_frame_count": 5}),
     ("long", {**KALMAN, "features": "bboxes", "scoring_method": "iou"}),
+    (
+        "capped",
+        {
+            "features": "centroids",
+            "scoring_method": "euclidean_dist",
+            "tracking_window_size": 8,
+            "candidates_method": "fixed_window",
+            "scoring_reduction": "mean",
+            "track_matching_method": "hungarian",
+            "min_match_points": 2,
+            "max_tracks": 2,
+            "tracking_target_instance_count": 3,
+        },
+    ),
+    (
+        "full",
+        {
+            "features": "keypoints",
+            "scoring_method": "euclidean_dist",
+            "tracking_window_size": 5,
+            "candidates_method": "local_queues",
+            "scoring_reduction": "max",
+            "track_matching_method": "greedy",
+            "min_match_points": 4,
+            "max_tracks": 2,
+            "tracking_target_instance_count": 2,
+            "tracking_pre_cull_to_target": 1,
+            "post_connect_single_breaks": True,
+        },
+    ),
+    (
+        "reserved",
+        {
+            "features": "bboxes",
+            "scoring_method": "iou",
+            "tracking_window_size": 3,
+            "candidates_method": "fixed_window",
+            "scoring_reduction": "max",
+            "track_matching_method": "greedy",
+            "min_match_points": 1,
+            "max_tracks": 5,
+            "tracking_clean_instance_count": 4,
+            "tracking_clean_iou_threshold": 0.1,
+        },
+    ),
+    (
+        "faint",
+        {
+            "features": "centroids",
+            "scoring_method": "euclidean_dist",
+            "tracking_window_size": 4,
+            "candidates_method": "local_queues",
+            "scoring_reduction": "mean",
+            "track_matching_method": "hungarian",
+            "min_new_track_points": 1,
+        },
+    ),
+    (
+        "nobody",
+        {
+            "features": "keypoints",
+            "scoring_method": "oks",
+            "tracking_window_size": 1,
+            "candidates_method": "fixed_window",
+            "scoring_reduction": "mean",
+            "track_matching_method": "hungarian",
+            "oks_stddev": 0.1,
+            "min_new_track_points": 3,
+        },
+    ),
 ]
 MOT = [
     (scene, {"tracker": tracker, **options})
@@ -109,6 +179,40 @@ MOT = [
         ("gaps", {"mot_params": {"time_base": "steps", "kalman": "xyah", "normalize_scores": False}}),
     )
 ] + [
+    (
+        "hosts",
+        {
+            "tracker": "bytetrack",
+            "min_hits": 1,
+            "max_tracks": 2,
+            "mot_params": {"score_mode": "none", "body_size": 20.0},
+        },
+    ),
+    ("rivals", {"tracker": "bytetrack", "track_buffer": 3, "min_hits": 1, "max_tracks": 3}),
+    (
+        "knots",
+        {
+            "tracker": "bytetrack",
+            "track_buffer": 30,
+            "new_track_threshold": 0.5,
+            "min_match_similarity": 0.5,
+            "max_tracks": 5,
+            "scoring_method": "oks",
+            "mot_params": {"kalman": "xyah", "time_base": "frames"},
+        },
+    ),
+    (
+        "twins",
+        {
+            "tracker": "ocsort",
+            "track_buffer": 0,
+            "min_hits": 1,
+            "min_match_similarity": 0.2,
+            "max_tracks": 4,
+            "mot_params": {"body_size": 20.0},
+        },
+    ),
+    ("ranks", {"tracker": "bytetrack", "track_buffer": 0, "max_tracks": 5}),
     ("few", {"tracker": "ocsort", "mot_params": {"use_byte": True, "delta_t": 1, "inertia": 0.5}}),
     (
         "knots",

@@ -27,7 +27,25 @@ def scenes() -> dict[str, Scene]:
         "gaps": draw(3, animals=4, keypoints=5, length=90, lost=0.1, asleep=0.4, hidden=0.4),
         "points": draw(4, animals=3, keypoints=1, length=60),
         "long": draw(5, animals=4, keypoints=4, length=260, lost=0.2, asleep=0.15, ghosts=0.1, step=0.6),
-        "knots": draw(719043, animals=3, keypoints=4, length=86, lost=0, ghosts=0.1),
+        # Of 850 random ones, those on which single rules of the peer hang.
+        "hosts": draw(
+            453589, animals=1, keypoints=1, length=100, lost=0.0, ghosts=0.5, asleep=0.3, stride=2, step=4.0
+        ),
+        "rivals": draw(
+            708495, animals=5, keypoints=2, length=46, hidden=0.5, ghosts=0.0, asleep=0.3, stride=2
+        ),
+        "knots": draw(719043, animals=3, keypoints=4, length=86, lost=0.0, ghosts=0.1),
+        "twins": draw(600100, animals=6, keypoints=2, length=22, lost=0.0, ghosts=0.5),
+        "ranks": draw(581497, animals=6, keypoints=5, length=77, lost=0.0, hidden=0.5, ghosts=0.0, step=4.0),
+        "capped": draw(564958, animals=2, keypoints=6, length=15, lost=0.3, hidden=0.5, ghosts=0.5, stride=2),
+        "full": draw(397218, animals=1, keypoints=6, length=45, ghosts=0.0),
+        "reserved": draw(
+            117305, animals=5, keypoints=6, length=107, hidden=0.5, ghosts=0.1, asleep=0.6, step=4.0
+        ),
+        "faint": draw(5824, animals=5, keypoints=2, length=13, lost=0.3, hidden=0.5, ghosts=0.0, asleep=0.3),
+        "nobody": draw(
+            448396, animals=2, keypoints=4, length=60, lost=0.3, hidden=0.5, ghosts=0.5, asleep=0.3, step=0.5
+        ),
         "strides": draw(6, animals=3, keypoints=4, length=120, lost=0.15, stride=3, step=0.8),
     }
 
