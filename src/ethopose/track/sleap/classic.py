@@ -5,15 +5,16 @@ Source: sleap-nn 0.3.5, `sleap-nn track`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, Num, UInt8
+from jaxtyping import Bool, Float32, Float64, Int32, Num
 
 from ethopose.core.errors import DataError, UsageError
 from ethopose.track.sleap import scores
 from ethopose.track.sleap.breaks import Breaks
-from ethopose.track.sleap.flow import Flow
+from ethopose.track.sleap.flow import Flow, Image
 from ethopose.track.sleap.memory import NOBODY, FixedWindow, LocalQueues, Memory, Seen
 from ethopose.track.sleap.motion import Motion
 from ethopose.track.sleap.options import ClassicOptions
@@ -35,7 +36,7 @@ class _Frame:
     number: int
     xy: Float64[np.ndarray, "instance keypoint 2"]
     support: Num[np.ndarray, "instance"]
-    image: UInt8[np.ndarray, "height width channel"] | None
+    image: Image | None
     track: Int32[np.ndarray, "instance"]
     score: Float32[np.ndarray, "instance"]
     order: list[int] = field(default_factory=list)  # of the rows, as sleap-nn writes them
@@ -53,7 +54,11 @@ class ClassicTracker:
         length = options.tracking_window_size
         queues, window = LocalQueues(length, options.max_tracks), FixedWindow(length)
         self._memory: Memory = queues if options.local_queues else window
-        self._moved = Flow(options) if options.use_flow else Motion(options) if options.use_kalman else None
+        self._candidates: Callable[[Memory, int, Image | None], list[Seen]] = _as_seen
+        if options.use_flow:
+            self._candidates = Flow(options).candidates
+        elif options.use_kalman:
+            self._candidates = Motion(options).candidates
         joins = options.post_connect_single_breaks or options.tracking_clean_instance_count > 0
         self._breaks = Breaks() if joins else None
         self._last = -1
@@ -64,7 +69,7 @@ class ClassicTracker:
         xy: Num[np.ndarray, "instance keypoint 2"],
         confidence: Num[np.ndarray, "instance keypoint"],
         score: Num[np.ndarray, "instance"],
-        image: UInt8[np.ndarray, "height width channel"] | None = None,
+        image: Image | None = None,
     ) -> Tracked:
         """The tracks of a frame's poses (px; NaN: not found).
 
@@ -123,8 +128,6 @@ class ClassicTracker:
         image = now.image if options.use_flow else None
         rows = zip(now.track.tolist(), now.xy, now.support.tolist(), strict=True)
         memory.keep([Seen(track, now.number, xy, image, support) for track, xy, support in rows], begun)
-        if isinstance(self._moved, Motion):
-            self._moved.observe(memory, now.number)
 
     def _pairs(self, now: _Frame) -> list[tuple[int, int]]:
         """The rows that go on with a track; their tracks and scores are written down."""
@@ -140,12 +143,8 @@ class ClassicTracker:
 
     def _likeness(self, now: _Frame, tracks: list[int]) -> Float64[np.ndarray, "instance track"]:
         """Of the frame's instances with the candidates of each track; NaN: none, or it cannot be told."""
-        seen = self._memory.candidates()
-        if isinstance(self._moved, Motion):
-            seen = self._moved.candidates(self._memory, now.number)
+        seen = self._candidates(self._memory, now.number, now.image)
         xy = np.array([one.xy for one in seen]).reshape(len(seen), *now.xy.shape[1:])
-        if isinstance(self._moved, Flow) and now.image is not None:
-            xy = self._moved.shifted(seen, xy, now.image)
         able = np.array([one.support > self.options.min_match_points for one in seen], bool)
         track = np.array([one.track for one in seen], int)
         kind, scoring = self.options.chosen(now.xy.shape[1])
@@ -174,6 +173,11 @@ class ClassicTracker:
             else:
                 left.append((row, column))
         return left
+
+
+def _as_seen(memory: Memory, frame: int, image: Image | None) -> list[Seen]:
+    """Without motion the candidates are where they were."""
+    return memory.candidates()
 
 
 def _new_frame(number: int, xy: np.ndarray, image: np.ndarray | None) -> _Frame:

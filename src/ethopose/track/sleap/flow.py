@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import groupby
+
 import numpy as np
 from jaxtyping import Float64, UInt8
 
 from ethopose.core.errors import DataError
-from ethopose.track.sleap.memory import Seen
+from ethopose.track.sleap.memory import Memory, Seen
 from ethopose.track.sleap.options import ClassicOptions
 
 Poses = Float64[np.ndarray, "candidate keypoint 2"]
@@ -20,23 +23,22 @@ class Flow:
     def __init__(self, options: ClassicOptions) -> None:
         self._options = options
 
-    def shifted(self, seen: list[Seen], xy: Poses, image: Image) -> Poses:
-        """The keypoints of candidates in this image; NaN: lost."""
-        moved = xy.copy()
-        frames = np.array([one.frame for one in seen])
-        for frame in np.unique(frames):
-            rows = np.flatnonzero(frames == frame)
-            before = seen[rows[0]].image
-            assert before is not None
-            moved[rows] = self._search(before, image, xy[rows])
+    def candidates(self, memory: Memory, frame: int, image: Image | None) -> list[Seen]:
+        """The remembered instances where they should be in this frame's image; NaN: lost."""
+        seen = memory.candidates()
+        moved = []
+        for _, group in groupby(sorted(seen, key=lambda one: one.frame), key=lambda one: one.frame):
+            some = list(group)
+            xy = self._search(some[0].image, image, np.array([one.xy for one in some]))
+            moved += [replace(one, xy=place) for one, place in zip(some, xy, strict=True)]
         return moved
 
-    def _search(self, before: Image, image: Image, xy: Poses) -> Poses:
+    def _search(self, before: Image | None, image: Image | None, xy: Poses) -> Poses:
         import cv2
 
         options = self._options
-        if before.shape != image.shape:
-            raise DataError(f"images of {before.shape} and {image.shape} in one video")
+        if before is None or image is None or before.shape != image.shape:
+            raise DataError("the images of the video are not all there, or not of one size")
         found, status, _ = cv2.calcOpticalFlowPyrLK(
             self._prepared(before),
             self._prepared(image),

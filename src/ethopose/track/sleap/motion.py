@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float64
 
-from ethopose.track.sleap.memory import Memory, Seen
+from ethopose.track.sleap.memory import NOBODY, Memory, Seen
 from ethopose.track.sleap.options import ClassicOptions
 from ethopose.track.sleap.velocity import Model, State, learned
 
@@ -59,17 +59,10 @@ class Motion:
         self._frames = 0
         self._started = False
 
-    def observe(self, memory: Memory, frame: int) -> None:
-        """The tracks of a frame have been decided."""
-        room = max(FEWEST, self._options.kf_init_frame_count)
-        for one in memory.candidates():
-            history = self._tracks.setdefault(one.track, _History(deque(maxlen=room)))
-            if one.frame == frame and not (history.seen and history.seen[-1].frame == frame):
-                history.seen.append(one)
-
-    def candidates(self, memory: Memory, frame: int) -> list[Seen]:
+    def candidates(self, memory: Memory, frame: int, image: object = None) -> list[Seen]:
         """The instances to compare a frame's with: one a track whose motion is known, else as they were."""
         seen = memory.candidates()
+        self._observe({one.track: one for one in seen})
         if not self._started:
             self._frames += 1
             if self._frames < self._options.kf_init_frame_count:
@@ -78,9 +71,20 @@ class Motion:
             for history in self._tracks.values():
                 self._fit(history, FEWEST)
         self._update(memory, frame)
-        moved = [self._moved(self._tracks[track], frame) for track in memory.tracks if track in self._tracks]
+        moved = [self._moved(self._tracks[track], frame) for track in memory.tracks]
         found = {one.track: one for one in moved if one}
         return [one for one in seen if one.track not in found] + list(found.values())
+
+    def _observe(self, last: dict[int, Seen]) -> None:
+        """Each track's last instance; tracks without one do not come back."""
+        room = max(FEWEST, self._options.kf_init_frame_count)
+        nobody = {NOBODY: self._tracks[NOBODY]} if NOBODY in self._tracks else {}
+        known = {track: self._tracks.get(track, _History(deque(maxlen=room))) for track in last}
+        self._tracks = nobody | known
+        for track, one in last.items():
+            history = self._tracks[track].seen
+            if not history or history[-1].frame < one.frame:
+                history.append(one)
 
     def _update(self, memory: Memory, frame: int) -> None:
         """Forget what is stale, take in what was seen, fit to what is new."""
@@ -92,7 +96,7 @@ class Motion:
             if history.filter and history.seen[-1].frame > history.filter.corrected:
                 self._correct(history.filter, history.seen[-1])
         for track in memory.tracks:
-            if track in self._tracks and not self._tracks[track].filter:
+            if not self._tracks[track].filter:
                 self._fit(self._tracks[track], max(FEWEST, self._options.kf_init_frame_count))
 
     def _fit(self, history: _History, fewest: int) -> None:
