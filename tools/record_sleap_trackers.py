@@ -219,6 +219,13 @@ MOT = [
         {"tracker": "bytetrack", "scoring_method": "oks", "max_tracks": 5, "mot_params": {"kalman": "xyah"}},
     ),
 ]
+LINKED = [
+    ("few", {"link_tracklets": True}),
+    ("long", {"link_tracklets": True, "max_tracks": 9}),
+    ("gaps", {"link_tracklets": True, "tracking_window_size": 2, "min_new_track_points": 3}),
+    ("crowd", {"link_tracklets": True, "oks_stddev": 0.1}),
+    ("strides", {"link_tracklets": True, "tracking_window_size": 1, "max_tracks": 4}),
+]
 
 
 def main() -> None:
@@ -226,6 +233,7 @@ def main() -> None:
     recorded = {
         "classic": [classic(name, scenes[name], options) for name, options in CLASSIC],
         "mot": [mot(name, scenes[name], options) for name, options in MOT],
+        "linked": [mot(name, scenes[name], options) for name, options in LINKED],
     }
     (FOLDER / "golden").mkdir(exist_ok=True)
     (FOLDER / "golden/sleap.json").write_text(as_text(recorded))
@@ -252,7 +260,8 @@ def mot(name: str, scene: sleap_scenes.Scene, options: dict[str, object]) -> dic
     with tempfile.TemporaryDirectory() as folder:
         frames, rows = labelled(scene, Path(folder))
         explicit = {"scoring_method_explicit": True} if "scoring_method" in options else {}
-        labels = apply_tracking(sio.Labels(frames), TrackerConfig(**options, **explicit))
+        theirs = {RENAMED.get(option, option): value for option, value in options.items()}
+        labels = apply_tracking(sio.Labels(frames), TrackerConfig(**theirs, **explicit))
         return {"scene": name, "options": options, "track": told(labels.labeled_frames, rows)}
 
 

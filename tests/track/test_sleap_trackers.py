@@ -11,6 +11,7 @@ from ethopose.core.errors import DataError, UsageError
 from ethopose.formats import slp
 from ethopose.media import open_video
 from ethopose.track.sleap.classic import ClassicTracker
+from ethopose.track.sleap.mot.linking import link_tracks
 from ethopose.track.sleap.mot.options import mot_options
 from ethopose.track.sleap.mot.tracker import track_video
 from ethopose.track.sleap.options import ClassicOptions
@@ -146,6 +147,17 @@ def test_the_sort_family_tracks_scenes_as_sleap_nn_does(run):
     found = followed(options.pop("mot_params", {}) | options, scene, scene.frames)
     assert ((found < 0) == (recorded < 0)).all()
     assert agreement(found, recorded) >= 0.99
+
+
+@pytest.mark.parametrize("run", GOLDEN["linked"], ids=[run["scene"] for run in GOLDEN["linked"]])
+def test_tracks_of_the_classic_tracker_are_linked_as_sleap_nn_links_them(run):
+    options, scene = dict(run["options"]), SCENES[run["scene"]]
+    del options["link_tracklets"]
+    found = tracked(options, scene, scene.frames)
+    kept, animals = found > -2, options.get("max_tracks")
+    columns = [column[kept] for column in (scene.frame, scene.xy, scene.confidence, scene.score, found)]
+    found[kept] = link_tracks(*columns, max_tracks=animals, looked=scene.frames)
+    assert agreement(found, np.array(run["track"])) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Num
 
 from ethopose.track.sleap.mot.options import MotOptions
 
@@ -41,12 +41,13 @@ class Found:
 
 def found(
     frame: Int64[np.ndarray, "instance"],
-    xy: Poses,
-    confidence: Float64[np.ndarray, "instance keypoint"],
-    score: Float64[np.ndarray, "instance"],
+    xy: Num[np.ndarray, "instance keypoint 2"],
+    confidence: Num[np.ndarray, "instance keypoint"],
+    score: Num[np.ndarray, "instance"],
     options: MotOptions,
 ) -> Found:
     """What is known before the video is measured; thin extents are a pixel wide."""
+    xy = xy.astype(np.float64)
     seen = np.isfinite(xy).all(axis=2)
     low = np.where(seen[..., None], xy, np.inf).min(axis=1)
     high = np.where(seen[..., None], xy, -np.inf).max(axis=1)
@@ -58,7 +59,7 @@ def found(
     extent[thin] = _boxes(centre, 0.5 * np.maximum(high - low, 1))[thin]
     pad = options.box_padding * (extent[:, 2:] - extent[:, :2]).max(axis=1, keepdims=True)
     box = extent + np.concatenate((-pad, -pad, pad, pad), axis=1)
-    sure = _sure(seen, confidence, score, options.score_mode)
+    sure = _sure(seen, confidence.astype(np.float64), score.astype(np.float64), options.score_mode)
     return Found(frame, np.where(seen[..., None], xy, np.nan), extent, box, centre, sure, known, thin)
 
 

@@ -56,7 +56,7 @@ class Identities:
         known: Measures,
         options: MotOptions,
     ) -> None:
-        self.row = np.flatnonzero(track >= 0)
+        self.row = np.flatnonzero((track >= 0) & some.valid)
         self.place = np.searchsorted(looked, some.frame[self.row])  # among the frames that were looked at
         self.step = known.steps(looked)[self.place]
         self.centre, self.score = some.centre[self.row], some.score[self.row]
@@ -64,7 +64,8 @@ class Identities:
         order = np.argsort(self.label, kind="stable")
         number = int(self.label.max()) + 1
         self.members = np.split(order, np.searchsorted(self.label[order], np.arange(1, number)))
-        self.head, self.tail = (np.array([one[end] for one in self.members]) for end in (0, -1))
+        ends = [one[[0, -1]] if len(one) else (-1, -1) for one in self.members]
+        self.head, self.tail = np.array(ends, np.int64).T
         # Names are compared as text, as the peer's are: track_10 comes before track_2.
         self.rank = np.empty(number, np.int64)
         self.rank[sorted(range(number), key=str)] = np.arange(number)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from ethopose.core.errors import DataError
 from ethopose.track.sleap.mot.found import Boxes, Found
 from ethopose.track.sleap.mot.options import MotOptions
 
@@ -34,6 +35,16 @@ class Measures:
             return np.arange(len(frames))
         apart = np.maximum(1, np.rint(np.diff(frames) / self.stride)).astype(np.int64)
         return np.concatenate((np.zeros(min(1, len(frames)), np.int64), np.cumsum(apart)))
+
+
+def frames_looked_at(
+    frame: Int64[np.ndarray, "instance"], looked: Int64[np.ndarray, "looked"] | None
+) -> Int64[np.ndarray, "looked"]:
+    """The frames that were predicted; if that is not told, those with instances. DataError: out of order."""
+    looked = np.unique(frame) if looked is None else looked
+    if (np.diff(frame) < 0).any() or (np.diff(looked) <= 0).any() or not np.isin(frame, looked).all():
+        raise DataError("frames are not in order, or poses lie in frames that were not looked at")
+    return looked
 
 
 def measures(some: Found, looked: Int64[np.ndarray, "looked"], options: MotOptions) -> Measures:

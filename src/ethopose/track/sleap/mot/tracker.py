@@ -10,14 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32, Int64, Num
 
-from ethopose.core.errors import DataError
 from ethopose.track.sleap.mot.boxes import replayed
-from ethopose.track.sleap.mot.closing import close
 from ethopose.track.sleap.mot.found import Found, found, measured
-from ethopose.track.sleap.mot.gaps import link_gaps
-from ethopose.track.sleap.mot.identities import Identities
+from ethopose.track.sleap.mot.linking import linked
 from ethopose.track.sleap.mot.matching import MATCHING, direction
-from ethopose.track.sleap.mot.measures import Measures, measures
+from ethopose.track.sleap.mot.measures import Measures, frames_looked_at, measures
 from ethopose.track.sleap.mot.options import MotOptions
 from ethopose.track.sleap.mot.tracks import Expectation, Stage, Track
 
@@ -43,34 +40,16 @@ def track_video(
     `looked` are the frames that were predicted, also where nobody was found; None: those with instances.
     Raises `DataError` for frames out of order.
     """
-    looked = np.unique(frame) if looked is None else looked
-    if (np.diff(frame) < 0).any() or (np.diff(looked) <= 0).any() or not np.isin(frame, looked).all():
-        raise DataError("frames are not in order, or poses lie in frames that were not looked at")
-    exact = [np.asarray(array, np.float64) for array in (xy, confidence, score)]
-    some = found(frame, exact[0], exact[1], exact[2], options)
+    some = found(frame, xy, confidence, score, options)
+    looked = frames_looked_at(frame, looked)
     known = measures(some, looked, options)
     some = measured(some, known.body, known.best_score if options.normalize_scores else None)
     follower = _Follower(options, some, known)
     bounds = np.searchsorted(frame, np.append(looked, np.iinfo(np.int64).max))
     for step, start, stop in zip(known.steps(looked).tolist(), bounds, bounds[1:], strict=False):
         follower.follow(step, int(start), int(stop))
-    if options.links and (follower.track >= 0).any():
-        _link(follower, looked, known)
-    return MotTracks(follower.track, follower.score)
-
-
-def _link(follower: _Follower, looked: Int64[np.ndarray, "looked"], known: Measures) -> None:
-    """Tracks that are one animal become one, numbered in order of appearance."""
-    options = follower.options
-    some = Identities(follower.some, follower.track, looked, known, options)
-    link_gaps(some, options.track_buffer)
-    if options.max_tracks:
-        close(some, options.max_tracks, options.track_buffer)
-    left = some.row[some.label >= 0]
-    _, first, number = np.unique(some.label[some.label >= 0], return_index=True, return_inverse=True)
-    follower.track[:] = -1
-    follower.track[left] = np.argsort(np.argsort(first))[number]
-    follower.score[follower.track < 0] = np.nan
+    track = linked(some, follower.track, looked, known, options) if options.links else follower.track
+    return MotTracks(track, np.where(track < 0, np.float32(np.nan), follower.score))
 
 
 class _Follower:
