@@ -11,7 +11,7 @@ Likeness = Float64[np.ndarray, "track instance"]
 Centres = Float64[np.ndarray, "row 2"]
 Pairs = list[tuple[int, int]]
 ABOVE = 1e-5  # what a forbidden pair costs more than the dearest one that is not
-WIDE_ENOUGH = 1.0  # px: nodes in one place have no box
+WIDE_ENOUGH = 1.0  # px: keypoints in one place have no box
 
 
 def overlap(one: Boxes, other: Boxes) -> Likeness:
