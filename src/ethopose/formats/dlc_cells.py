@@ -103,7 +103,6 @@ def layout_of(result: Result, *, tracks: bool = False) -> Layout:
     others = (name for name in map("individual{}".format, count(1)) if name not in names)
     wanted = len(known) + max(len(given), most)
     individuals = (*names, *islice(others, max(wanted, 1) - len(names)))
-    left, _, top, _ = cropping_of(result) or (0, 0, 0, 0)
     return Layout(
         scorer=manifest.model.name,
         skeleton=result.skeleton,
@@ -111,7 +110,7 @@ def layout_of(result: Result, *, tracks: bool = False) -> Layout:
         several=len(individuals) > 1 or bool(facts.get("multi_animal") or known or result.skeleton.unique),
         tracked=bool(result.tracks),
         n_known=len(known),
-        corner=(left + manifest.pixel_origin, top + manifest.pixel_origin),
+        corner=corner_of(result),
         absent=np.nan if tracks and result.tracks else ABSENT,
     )
 
@@ -120,6 +119,12 @@ def facts_of(result: Result) -> Mapping[str, Any]:
     """What the project of a DeepLabCut model says; nothing for other models."""
     facts = result.manifest.provenance.get(FACTS)
     return facts if isinstance(facts, dict) else {}
+
+
+def corner_of(result: Result) -> tuple[float, float]:
+    """Where the centre of DeepLabCut's first pixel lies, px."""
+    left, _, top, _ = cropping_of(result) or (0, 0, 0, 0)
+    return left + result.manifest.pixel_origin, top + result.manifest.pixel_origin
 
 
 def cropping_of(result: Result) -> tuple[int, int, int, int] | None:
@@ -139,7 +144,7 @@ def cells(result: Result, layout: Layout) -> Iterator[Cells]:
 
 def cells_of(part: Part, layout: Layout, nowhere: Lists | None = None) -> Cells:
     """The cells of a part. `nowhere` holds how likely each individual is where nobody is."""
-    keep, frames = _is_animal(part.poses), part.frames.frame
+    keep, frames = is_animal(part.poses), part.frames.frame
     poses, unique = part.poses[keep], is_unique(layout.skeleton)
     row = np.searchsorted(frames, poses.frame)
     place = _places(poses, layout)
@@ -188,7 +193,7 @@ def is_unique(skeleton: Skeleton) -> Bool[np.ndarray, "keypoint"]:
     return np.array([name in skeleton.unique for name in skeleton.keypoints])
 
 
-def _is_animal(poses: Poses) -> Bool[np.ndarray, "instance"]:
+def is_animal(poses: Poses) -> Bool[np.ndarray, "instance"]:
     """Rows that hold unique keypoints and no others are none."""
     found, unique = np.isfinite(poses.xy).all(axis=2), is_unique(poses.skeleton)
     return np.asarray(found[:, ~unique].any(axis=1) | ~found[:, unique].any(axis=1))
@@ -196,7 +201,7 @@ def _is_animal(poses: Poses) -> Bool[np.ndarray, "instance"]:
 
 def _unnamed(part: Part, tracked: bool, n_known: int) -> int:
     """The most rows in a frame that are none of the known individuals."""
-    poses = part.poses[_is_animal(part.poses)]
+    poses = part.poses[is_animal(part.poses)]
     own = _known(poses, tracked, n_known) >= 0
     return int((_rank(poses.frame[~own]) + 1).max(initial=0))
 

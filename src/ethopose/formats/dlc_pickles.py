@@ -29,7 +29,7 @@ from ethopose.formats.dlc_cells import (
     pose_file,
 )
 from ethopose.formats.dlc_peaks import Edges, detections, edges_of, graph_of
-from ethopose.formats.dlc_tracklets import nameless, single
+from ethopose.formats.dlc_tracklets import key_width, nameless, single
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.pickle_stream import PickleStream
 from ethopose.store import Result, replacing
@@ -133,7 +133,7 @@ def _metadata(result: Result, layout: Layout) -> dict[str, Any]:
         "all_joints": [[number] for number in range(len(names))],
         "all_joints_names": names,
         "nframes": count,
-        "key_str_width": len(str(count - 1)) if count > 1 else 0,  # ceil(log10(nframes)) without its rounding
+        "key_str_width": key_width(count),
     }
 
 

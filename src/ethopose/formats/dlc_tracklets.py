@@ -1,19 +1,28 @@
-"""DeepLabCut's tracklets (`_el.pickle`, `_bx.pickle`, `_sk.pickle`): stretches of animals, read only."""
+"""DeepLabCut's tracklets (`_el.pickle`, `_bx.pickle`, `_sk.pickle`): stretches of animals that were followed.
+
+Each track of a result is a tracklet under its number; animals without a track have no place in these files.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
-from ethopose.core import DataError
+from ethopose.core import DataError, ResultError, Skeleton
 from ethopose.formats.careful_pickle import Standin, check_size, mapping, numbers
-from ethopose.formats.dlc_cells import ABSENT, UNIQUE, pose_file
+from ethopose.formats.dlc_cells import ABSENT, UNIQUE, corner_of, is_animal, is_unique, pose_file
 from ethopose.formats.format import Format, PoseFile, reading
+from ethopose.formats.pickle_stream import PickleStream
+from ethopose.store import Part, Result, replacing
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FRAME = "frame"
 _PACKED = 1000  # a tracklet that lasts for one frame of a long video is padded to all of them
 
 
@@ -33,13 +42,14 @@ def read(path: Path) -> PoseFile:
         row = {frame: index for index, frame in enumerate(frames)}
         for place, tracklet in enumerate(tracklets.values()):
             for key, array in tracklet.items():
-                animals[row[_frame(key)], place] = numbers([array], 2, content)[0][:, :3]
+                pose = array.reshape(-1, 3) if array.ndim == 1 else array  # nobody saw it
+                animals[row[_frame(key)], place] = numbers([pose], 2, content)[0][:, :3]
         both, tracks = (names[:n_keypoints], names[n_keypoints:]), tuple(map(str, tracklets))
         return pose_file(both, np.array(frames, np.int64), animals, unique, tracks=tracks)
 
 
-def _frame(key: str) -> int:
-    return int(key.removeprefix("frame"))
+def _frame(key: str | int) -> int:
+    return int(str(key).removeprefix(_FRAME))
 
 
 def _header(header: Any) -> tuple[str, ...]:
@@ -68,4 +78,74 @@ def nameless(kind: str, n: int) -> tuple[str, ...]:
     return tuple(f"{kind}{number + 1}" for number in range(n))
 
 
-FORMAT = Format(name="dlc-tracklets", suffix=".pickle", named="{video}{model}_el.pickle", read=read)
+def write(result: Result, path: Path) -> None:
+    """Write every track as a tracklet, part by part. Raises `ResultError`, also where there are no tracks."""
+    if not result.tracks:
+        raise ResultError("its animals have no tracks", where=result.path, fix="a result that is tracked")
+    skeleton, origin = result.skeleton, np.array(corner_of(result), np.float32)
+    width = key_width(max((last for _, last in result.manifest.frames), default=-1) + 1)
+    with replacing(path) as file:
+        stream = PickleStream(file)
+        stream.add({"header": _index(result.manifest.model.name, skeleton)})
+        for number in range(len(result.tracks)):
+            stream.begin(number, number)
+        if skeleton.unique:
+            stream.begin(len(result.tracks), UNIQUE)
+        for part in result:
+            animal = is_animal(part.poses)
+            points = _points(part, origin)
+            for number in np.unique(part.poses.track[animal & (part.poses.track >= 0)]).tolist():
+                rows = animal & (part.poses.track == number)
+                names = [f"{_FRAME}{frame:0{width}d}" for frame in part.poses.frame[rows].tolist()]
+                stream.add_to(number, dict(zip(names, points[rows][:, ~is_unique(skeleton)], strict=True)))
+            if skeleton.unique:
+                single = points[~animal][:, is_unique(skeleton), :3]
+                frames = part.poses.frame[~animal].tolist()
+                stream.add_to(len(result.tracks), dict(zip(frames, single, strict=True)))
+        stream.close()
+
+
+def _points(part: Part, origin: np.ndarray) -> Float64[np.ndarray, "instance keypoint 4"]:
+    """x, y (px), confidence, and the individual that a keypoint looks most like, -1 where none is told."""
+    poses, likeness = part.poses, np.full(part.poses.confidence.shape, ABSENT)
+    for index, keypoint in enumerate(poses.skeleton.keypoints):
+        looks = [f"{keypoint}.{name}" for name in poses.skeleton.individuals]
+        if looks and set(looks) <= set(part.extra):
+            likeness[:, index] = np.argmax([part.extra[name] for name in looks], axis=0)
+    return np.concatenate(
+        [poses.xy - origin, poses.confidence[..., None], likeness[..., None]], axis=2, dtype=np.float64
+    )
+
+
+def _index(scorer: str, skeleton: Skeleton) -> pd.MultiIndex:
+    """The columns of keypoints, unique ones last, in arrays that every pandas unpickles."""
+    import pandas as pd
+
+    unique = is_unique(skeleton)
+    order = [*np.flatnonzero(~unique), *np.flatnonzero(unique)]
+    names = ([scorer], [skeleton.keypoints[index] for index in order], ["x", "y", "likelihood"])
+    levels: list[Any] = [pd.Index(level, dtype=object) for level in names]
+    n = len(order)
+    return pd.MultiIndex(
+        levels=levels,
+        codes=[[0] * 3 * n, np.repeat(range(n), 3).tolist(), [*range(3)] * n],
+        names=["scorer", "bodyparts", "coords"],
+    )
+
+
+def key_width(n_frames: int) -> int:
+    """Digits of the keys of frames: ceil(log10(n_frames)) without its rounding."""
+    return len(str(n_frames - 1)) if n_frames > 1 else 0
+
+
+FORMAT = Format(
+    name="dlc-tracklets",
+    suffix=".pickle",
+    named="{video}{model}_el.pickle",
+    read=read,
+    write=write,
+    loses=frozenset(
+        {"score", "individual", "identity_score", "order", "untracked"}
+        | {"edges", "symmetries", "individuals", "unique", "name", "frames", "tracks", "video"}
+    ),
+)

@@ -46,7 +46,8 @@ class Format:
 
     `write` works part by part and replaces `path` whole or not at all (`ResultError`); `read` raises
     `FormatError` for a file that is not of this format. `loses` names what does not come back: columns
-    of `Poses`, fields of `Skeleton`, fields of `PoseFile`, and the `order` of the rows of a frame.
+    of `Poses`, fields of `Skeleton`, fields of `PoseFile`, the `order` of the rows of a frame, and rows that
+    are `untracked`.
     """
 
     name: str

@@ -8,12 +8,14 @@ instructions. This holds for protocol 3, in which memory cells are numbered and 
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 _PROTOCOL = 3
 _BEGIN = pickle.dumps({}, _PROTOCOL)[:3]  # protocol, an empty mapping
 _MEMO = 2  # bytes: the mapping of a piece enters itself as memory cell 0
+_KEPT = 1 << 20  # memory cells from here on are for mappings that go on: no piece is as long
 # NumPy 1 knows arrays by this name only, NumPy 2 by both
 _MODULE = (b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
 
@@ -36,6 +38,18 @@ class PickleStream:
     def shut(self) -> None:
         """End the mapping within, which then is the value of its key."""
         self._file.write(pickle.SETITEM)
+
+    def begin(self, number: int, key: Any) -> None:
+        """Begin a mapping within that is entered into as `number` whenever there is something for it."""
+        self.open(key)
+        self._file.write(pickle.LONG_BINPUT + struct.pack("<I", _KEPT + number))
+        self.shut()
+
+    def add_to(self, number: int, items: Mapping[Any, Any]) -> None:
+        """Enter these items into a mapping that has begun."""
+        self._file.write(pickle.LONG_BINGET + struct.pack("<I", _KEPT + number))
+        self.add(items)
+        self._file.write(pickle.POP)
 
     def close(self) -> None:
         """End the pickle; the file stays open."""
