@@ -61,6 +61,21 @@ TOKENS = {
         "position": "learned",
     },
 }
+BACKBONES = {  # of donors that do not have the usual one
+    "conditions": {
+        "name": "conditioned",
+        "options": {
+            "conditions": 3,
+            "inner": "cspnext",
+            "options": {"width": 0.125, "depth": 0.33},
+            "width": 8,
+        },
+    },
+    "attended conditions": {
+        "name": "conditioned_hrnet",
+        "options": {"conditions": 3, "size": [64, 64], "model": "hrnet_w18_small"},
+    },
+}
 WHO = {"name": "identity_map", "options": {"classes": 2, "source": 4, "maps": {"channels": [2], **TWICE}}}
 ALONE = {"name": "unique_map", "options": {"keypoints": 2, "source": 4, "maps": {"channels": [2], **TWICE}}}
 ASSEMBLY = {"name": "assembly", "options": LINKED}
@@ -88,6 +103,7 @@ DONORS: dict[str, tuple[Preparation, list[dict[str, Any]], dict[str, Any]]] = {
     "bins": (CROP, [SIMCC], {"name": "one_each"}),
     "tokens": (CROP, [TOKENS], {"name": "one_each"}),
     "conditions": (CONDITIONED, [SIMCC], {"name": "one_each"}),
+    "attended conditions": (CONDITIONED, [LOCATED], {"name": "one_each"}),
 }
 
 
@@ -103,7 +119,7 @@ def donor(folder: Path, name: str) -> Path:
     preparation, heads, grouping = DONORS[name]
     network = Network(
         in_channels=3,
-        backbone=Part(name="nano", options={"width": 8}),
+        backbone=Part.model_validate(BACKBONES.get(name, {"name": "nano", "options": {"width": 8}})),
         neck=Part(name="fpn", options={"width": 8, "stride": 4}),
         heads=tuple(Part.model_validate(head) for head in heads),
     )

@@ -106,6 +106,15 @@ def coco_project(folder: Path, world: World) -> Path:
     return folder
 
 
+def conditions_file(labels: Labels, path: Path) -> Path:
+    """The labels as poses that another model found."""
+    poses = labels.poses
+    frames = [poses.xy[poses.frame == number] for number in range(len(labels.images))]
+    told = [[[[*map(float, xy), 0.9] for xy in animal] for animal in frame] for frame in frames]
+    path.write_text(json.dumps(told))
+    return path
+
+
 def config_file(folder: Path, **more: Any) -> Path:
     """`tiny` as a file."""
     path = folder / "tiny.yaml"

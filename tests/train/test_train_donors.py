@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from small_donors import DONORS, NAMES, donor, skeleton_of
-from small_trainings import Told, tiny
+from small_trainings import Told, conditions_file, tiny
 
 import ethopose
 from ethopose.core import Labels, Poses, Skeleton, SpecError
@@ -21,12 +21,13 @@ from ethopose.train import Plan, prepare
 from ethopose.train.devices import make_fabric
 from ethopose.train.start import starting_network
 from ethopose.train.state import State
+from ethopose.train.takeover import OF_CONDITIONS
 from ethopose.train.wishes import configured
 from families.dlc3_nets import make_net, script
 
 OTHERS = ("tail", "whisker", "nose")
 SINGLE = "heat maps"
-TRAINED = [name for name in DONORS if name != "conditions"]
+CONDITIONAL = [name for name in DONORS if "conditions" in name]
 ZOO = Path(__file__).parents[1] / "families/golden/superanimal"
 
 
@@ -78,14 +79,14 @@ def planned(labels: Labels, weights: Path, out: Path) -> tuple[Plan, NetworkGrap
 
 def said(graph: NetworkGraph) -> dict[str, torch.Tensor]:
     """What a network makes of a picture, by output."""
-    picture = torch.randint(
-        0, 256, (1, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
-    )
+    chance = torch.Generator().manual_seed(1)
+    shape = 1, 64, 64, 3 + getattr(graph.backbone, "conditions", 0)
+    picture = torch.randint(0, 256, shape, dtype=torch.uint8, generator=chance)
     with torch.inference_mode():
         return dict(zip(graph.names, graph(picture), strict=True))
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", DONORS)
 def test_a_donor_of_the_same_keypoints_is_taken_over_whole(name, labels, tmp_path):
     folder = donor(tmp_path / "donor", name)
     plan, graph, told = planned(labels(name), folder, tmp_path / "m")
@@ -111,7 +112,7 @@ ITSELF = {
 SAME = {2: ([0, 1], [0, 1]), 3: ([0, 2], [2, 0])}  # where names of both are, by how many there are
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", DONORS)
 def test_a_donor_of_other_keypoints_tells_the_same_of_those_that_it_knows(name, labels, tmp_path):
     folder = donor(tmp_path / "donor", name)
     plan, graph, told = planned(labels(name, OTHERS), folder, tmp_path / "m")
@@ -127,6 +128,8 @@ def test_a_donor_of_other_keypoints_tells_the_same_of_those_that_it_knows(name, 
 
 # heads of which keypoints look at each other: tensors that hold them, and the axis
 HELD = {
+    "conditions": ("backbone.of_conditions.0.weight", 1),
+    "attended conditions": ("backbone.looks.2.1.cells.query.weight", 1),
     "staged fields": ("heads.0.refine.0.maps.bias", 0),
     "bins": ("heads.0.layer.weight", 0),
     "tokens": ("heads.0.token", 1),
@@ -168,11 +171,6 @@ def test_what_the_labels_lack_is_left_out(labels, tmp_path):
     assert stage.grouping.name == "by_centre"
 
 
-def test_a_donor_that_is_told_conditions_is_refused(labels, tmp_path):
-    with pytest.raises(SpecError, match=r"donor is run here, and not trained: conditions; in: .*donor; fix:"):
-        planned(labels("bins"), donor(tmp_path / "donor", "conditions"), tmp_path / "m")
-
-
 def test_layers_that_begin_anew_are_named(labels, two, tmp_path):
     folder = donor(tmp_path / "donor", "identity")
     strangers = replace(skeleton_of("identity"), individuals=("red", "blue"))
@@ -181,18 +179,20 @@ def test_layers_that_begin_anew_are_named(labels, two, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", DONORS)
 def test_a_donor_of_every_kind_learns_and_predicts(name, labels, tmp_path):
     folder, given = donor(tmp_path / "donor", name), labels(name, OTHERS)
     how = {"weights": folder, "loop": {**tiny()["loop"], "patience": None}}
     how |= {"every_stage": {"batch": 4, "steps": 80 if "staged" in name or name == "identity" else 30}}
     trained = ethopose.train(given, tmp_path / "m", config=how)
     again = prepare(configured((), tmp_path / "m/training/config.yaml", {}), tmp_path / "m", given)
-    assert again.spec == ethopose.load(tmp_path / "m").spec
+    assert again.spec == ethopose.load(tmp_path / "m", alone=True).spec
     rows = [row.loss for row in trained.rows if row.stage == trained.rows[-1].stage]
     assert rows[-1] < 0.98 * rows[0]
     clip, out = given.images[0].path, tmp_path / "r"
     where = {"out": out, "format": "none", "runtime": "torch", "threads": 1, "peak_threshold": 0.0}
+    if name in CONDITIONAL:
+        where["conditions"] = conditions_file(given, tmp_path / "told.json")
     ethopose.predict(clip, tmp_path / "m", **where)
     poses = ethopose.read(out).poses
     assert poses.skeleton.keypoints == given.poses.skeleton.keypoints
@@ -260,6 +260,8 @@ ROWS = {  # networks that the peer made, and their groupings here
     "td_resnet_101_ssdlite": "one_each",
     "rtmpose_m": "one_each",
     "animaltokenpose_base": "one_each",
+    "ctd_coam_w32": "one_each",
+    "ctd_prenet_rtmpose_s": "one_each",
 }
 
 
@@ -279,7 +281,8 @@ def test_a_network_of_deeplabcut_is_started_from(name, one, two, shared_data, tm
     assert f"which knows {last}, {first}" in told.lines[-1]
     state = graph.state_dict()
     for layer, tensor in model.weights(len(model.spec.stages) - 1).items():
-        assert layer.startswith("heads.") or torch.equal(state[layer], tensor)
+        of_names = layer.startswith("heads.") or layer.endswith(tuple(OF_CONDITIONS))
+        assert of_names or torch.equal(state[layer], tensor)
 
 
 @pytest.mark.slow

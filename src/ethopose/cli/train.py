@@ -30,7 +30,9 @@ def train_command(
             show_default=False,
         ),
     ] = None,
-    kind: Annotated[str | None, Option(help="single, top-down or bottom-up; chosen if left out.")] = None,
+    kind: Annotated[
+        str | None, Option(help="single, top-down, bottom-up or conditional; chosen if left out.")
+    ] = None,
     identity: Annotated[
         bool | None, Option("--identity/--no-identity", help="Tell individuals apart by their looks.")
     ] = None,

@@ -8,11 +8,12 @@ from typing import Any
 
 from ethopose.core import ModelError, UsageError
 from ethopose.families import deeplabcut3, native, sleap_nn
+from ethopose.families.conditional import is_conditional, paired
 from ethopose.families.model import Family, Model, of
 from ethopose.models.plugins import load_plugin
 
 FAMILIES = (
-    Family("ethopose", native.recognises, native.read),
+    Family("ethopose", native.recognises, native.read, pairs=False),
     Family("SLEAP-NN", sleap_nn.recognises, sleap_nn.read),
     Family(
         "DeepLabCut 3", deeplabcut3.recognises, deeplabcut3.read, deeplabcut3.choose, deeplabcut3.read_alone
@@ -47,15 +48,12 @@ def load(
     paths = [_there(path) for path in choose(given, **choice)]
     if not 1 <= len(paths) <= 2:
         raise UsageError(f"a model is one folder or a pair of two, not {len(paths)}")
-    families = {family_of(path).name: family_of(path) for path in paths}
-    if len(families) > 1:
-        raise UsageError(f"no pair: the folders are of {' and '.join(families)}", where=_listed(paths))
-    family = next(iter(families.values()))
+    family = family_of(paths[0])
     if crops_only and (family.read_alone is not None or not alone):
         if family.read_alone is None:
             raise UsageError(f"models of {family.name} have no part that reads crops alone", where=paths[0])
         return family.read_alone(paths)
-    found = family.read(paths)
+    found = _read(paths)
     if alone:
         return found
     if found.missing is not None:
@@ -71,6 +69,23 @@ def load(
         )
     _load_code(found, trusted=trust_code)
     return found
+
+
+def _read(paths: Sequence[Path]) -> Model:
+    """A model, or two that are told apart by whether they are told conditions, whoever made them; other pairs
+    are of one tool."""
+    families = [family_of(path) for path in paths]
+    same = len({family.name for family in families}) == 1
+    if len(paths) > 1 and not (same and families[0].pairs):
+        first, second = sorted(
+            (each.read([path]) for each, path in zip(families, paths, strict=True)), key=is_conditional
+        )
+        if is_conditional(second):
+            return paired(first, second)
+        if not same:
+            named = " and ".join(family.name for family in families)
+            raise UsageError(f"no pair: the folders are of {named}", where=_listed(paths))
+    return families[0].read(paths)
 
 
 def choose(model: Sequence[str | Path], **choice: Any) -> list[Path]:

@@ -69,3 +69,4 @@ class Family:
     read: Callable[[Sequence[Path]], Model]  # one path, or the two of a top-down pair
     choose: Callable[..., list[Path]] | None = None  # among a project's models, by what else is told
     read_alone: Callable[[Sequence[Path]], Model] | None = None  # the same without what finds the animals
+    pairs: bool = True  # whether two of its folders may be one model

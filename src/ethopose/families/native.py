@@ -46,7 +46,8 @@ def read(paths: Sequence[Path]) -> Model:
         "in its folder is only what reads crops, not what finds the animals",
         where=folder,
         fix="convert both together: ethopose convert OTHER THIS OUT"
-        + (", or --conditions FILE" if crops.conditions else ""),
+        if crops.conditions is None
+        else f"name both, -m CONDITIONS -m {folder.name}, or --conditions FILE",
     )
     return Model(
         spec,

@@ -63,7 +63,7 @@ def crop_boxes(
     crops = np.empty((len(boxes), height, width, images.shape[-1]), np.uint8)
     corner, scale = np.empty((2, len(boxes), 2), np.float32)
     for number, (source, box) in enumerate(zip(frame, boxes, strict=True)):
-        low, high, filling = _window(box, images.shape[1:3], how)
+        low, high, filling = window_of(box, images.shape[1:3], how)
         cut = _cut(images[source], low, high, filling)
         resized = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
         crops[number] = resized.reshape(height, width, -1)
@@ -72,7 +72,7 @@ def crop_boxes(
     return Crops(crops, corner, scale)
 
 
-def _window(
+def window_of(
     box: np.ndarray, size: tuple[int, int], how: BoxCrop
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Corners of what is cut out, which may lie outside, and how much is filled in on both sides; x before

@@ -55,7 +55,7 @@ def condition_crops(
     large = boxes[:, 2] * boxes[:, 3] >= SMALLEST
     conditions = conditions[large]
     crops = crop_boxes(images, conditions.frame, boxes[large], BoxCrop(size, how.grown, how.context))
-    pixels = painted(_in_crop(conditions, crops), conditions.confidence, size, how.bounds)
+    pixels = painted(_in_crop(conditions, crops), conditions.confidence, size, how.bounds or size)
     return conditions, crops, np.concatenate((crops.images, pixels), -1)
 
 

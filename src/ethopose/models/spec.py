@@ -55,8 +55,8 @@ class Conditioning(Frozen):
     """px that are added to the box when it is cut out."""
     context: bool = False
     """The box's shorter side grows until it has the crop's shape; if not, zeros fill what lacks."""
-    bounds: tuple[int, int]
-    """(height, width) of a crop, px: keypoints outside are not told."""
+    bounds: tuple[int, int] | None = None
+    """(height, width) of a crop, px: keypoints outside are not told. The crop's own if left out."""
     individuals: tuple[str, ...] = ()
     """What those are called that are followed by their conditions, and so how many there are at most."""
 

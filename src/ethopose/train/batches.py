@@ -26,8 +26,9 @@ STILL = Augmentation(rotation=0, zoom=(1, 1), shift=0, bend=0)
 class Batch:
     """Pictures from 0 to 1, and what people placed in them."""
 
-    images: Float[Tensor, "batch channel height width"]
+    images: Float[Tensor, "batch channel height width"]  # conditions, if there are any, come after colours
     truth: Truth
+    scale: Float32[np.ndarray, "batch 2"]  # px of the picture that a px of the frame is, x before y
 
 
 class Batches:
@@ -52,8 +53,8 @@ class Batches:
         self.batch, self.seed, self.device = batch, seed, device
         self._pictures = _resident(torch.from_numpy(examples.pictures), device)
         self._swap = torch.from_numpy(sides_changed(skeleton, examples.xy.shape[2])).to(device)
-        self._tile = noise_tile(device)
-        self._piece = _piece(window, how, examples)
+        self._tile, self._skeleton = noise_tile(device), skeleton
+        self._piece = piece_of(window, how, examples)
 
     def __call__(self, step: int, rows: slice, strength: float) -> Batch:
         """Those rows of the step's batch; `strength` of the augmentation from 0 to 1."""
@@ -76,10 +77,8 @@ class Batches:
         looked_at = middle if still else self._looked_at(rows, size, chance)
         centre = np.where(whole, looked_at, given)
         matrix = affine(chance, self.window, centre, middle)
-        corner = self._corner(centre + chance.shift * np.array(self.window[::-1], np.float32))
-        matrix[:, :, 2] -= corner[:, ::-1]
-        inside = np.concatenate((-corner[:, ::-1], (size - 1 - corner)[:, ::-1]), 1).astype(np.float32)
-        return self._drawn(rows, chance, matrix, corner, inside)
+        shown = centre + chance.shift * np.array(self.window[::-1], np.float32)
+        return self._drawn(rows, data.xy[rows], chance, (matrix, shown, self._piece))
 
     def _looked_at(self, rows: np.ndarray, size: np.ndarray, chance: Chance) -> np.ndarray:
         """Middle of the picture, along axes where the window shows all of it; else beside an animal."""
@@ -96,28 +95,43 @@ class Batches:
         return np.where(low >= high, (size[:, ::-1] - 1) / 2, np.clip(place, low, np.maximum(high, low)))
 
     def _drawn(
-        self, rows: np.ndarray, chance: Chance, matrix: np.ndarray, corner: np.ndarray, inside: np.ndarray
+        self,
+        rows: np.ndarray,
+        xy: Float32[np.ndarray, "batch animal keypoint 2"],
+        chance: Chance,
+        view: tuple[Float32[np.ndarray, "batch 2 3"], np.ndarray, tuple[int, int]],
     ) -> Batch:
+        """What windows show of the examples and of keypoints. `view`: from the window's pixels to those of
+        pictures, around which (batch 2) of these, and a piece of them that holds all that is shown."""
+        matrix, shown, piece = view
+        data, corner = self.examples, self._corner(shown, piece)
+        size = data.size[data.picture[rows]]
+        matrix[:, :, 2] -= corner[:, ::-1]
+        inside = np.concatenate((-corner[:, ::-1], (size - 1 - corner)[:, ::-1]), 1).astype(np.float32)
         drawn = on_device(chance, self.device)
         turn, edge = (torch.from_numpy(array).to(self.device) for array in (matrix, inside))
         place = self._pictures.device
-        picture = torch.from_numpy(self.examples.picture[rows]).to(place)
-        pieces = cut(self._pictures, picture, torch.from_numpy(corner).to(place), self._piece)
+        picture = torch.from_numpy(data.picture[rows]).to(place)
+        pieces = cut(self._pictures, picture, torch.from_numpy(corner).to(place), piece)
         pieces = pieces.to(self.device, non_blocking=True)
         bend = bending(drawn["bend"], self.window)
         images = warp(pieces, turn, edge, bend, drawn["black"])
-        xy = torch.from_numpy(self.examples.xy[rows] - corner[:, None, None, ::-1].astype(np.float32))
-        seen = move(xy.to(self.device), turn, drawn["flip"], self._swap, bend)
-        if self.examples.centroid:
+        told = torch.from_numpy(xy - corner[:, None, None, ::-1].astype(np.float32))
+        seen = move(told.to(self.device), turn, drawn["flip"], self._swap, bend)
+        if data.centroid:
             seen = box_middles(seen)[:, :, None]
-        individual = torch.from_numpy(self.examples.individual[rows]).to(self.device)
-        return Batch(paint(images, drawn, self._tile), Truth(seen, individual, self.window))
+        individual = torch.from_numpy(data.individual[rows]).to(self.device)
+        truth = Truth(seen, individual, self.window)
+        scale = np.full((len(rows), 2), data.scale, np.float32)
+        return Batch(paint(images, drawn, self._tile), truth, scale)
 
-    def _corner(self, centre: Float32[np.ndarray, "batch 2"]) -> Int64[np.ndarray, "batch 2"]:
+    def _corner(
+        self, centre: Float[np.ndarray, "batch 2"], piece: tuple[int, int]
+    ) -> Int64[np.ndarray, "batch 2"]:
         """Top left (y, x) of the piece of each picture that its window may show."""
         whole = np.array(self.examples.pictures.shape[1:3])
-        corner = np.round(centre[:, ::-1]).astype(np.int64) - np.array(self._piece) // 2
-        clipped: np.ndarray = np.clip(corner, 0, np.maximum(whole - self._piece, 0))
+        corner = np.round(centre[:, ::-1]).astype(np.int64) - np.array(piece) // 2
+        clipped: np.ndarray = np.clip(corner, 0, np.maximum(whole - piece, 0))
         return clipped
 
 
@@ -137,7 +151,7 @@ def sides_changed(skeleton: Skeleton, keypoints: int) -> Int64[np.ndarray, "keyp
     return swap
 
 
-def _piece(window: tuple[int, int], how: Augmentation, examples: Examples) -> tuple[int, int]:
+def piece_of(window: tuple[float, float], how: Augmentation, examples: Examples) -> tuple[int, int]:
     """Height and width of what a window can show, bent, turned and zoomed; at most the whole pictures."""
     bent = 2 * OVERSHOOT * how.bend * min(window)
     reach = math.ceil((math.hypot(*window) + bent) / min(how.zoom[0], 1.0)) + 2  # some are not zoomed at all

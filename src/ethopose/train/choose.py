@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from ethopose.core import SpecError
+from ethopose.models.backbones import BACKBONES
 from ethopose.models.backbones.nano import receptive_field
-from ethopose.models.spec import Part
+from ethopose.models.spec import Conditioning, Part
 from ethopose.train.config import DEEPEST, Augmentation, Config, Kind, Preset, StageConfig
 from ethopose.train.facts import TURNING, Facts
+from ethopose.train.fitting import fitted_conditions
 from ethopose.train.heads import STRIDE, picture_size, refuse_misfits, usual_heads
 
 CROWDED, MANY = 0.3, 8  # from here on bottom-up: animals that overlap, animals in a picture
@@ -44,7 +47,13 @@ PRESETS: dict[Preset, Sizes] = {
     "balanced": Sizes(64, 96, {"cpu": 0.17e6, "gpu": 1e6}, {"cpu": 24, "gpu": 48}, 1.0),
     "accurate": Sizes(96, 160, {"cpu": 0.35e6, "gpu": 2e6}, {"cpu": 32, "gpu": 64}, 3.0),
 }
-THRESHOLDS = {"single": 0.0, "instance": 0.0, "centroid": 0.3, "bottom-up": 0.3}  # of peaks
+THRESHOLDS = {
+    "single": 0.0,
+    "instance": 0.0,
+    "conditional": 0.0,
+    "centroid": 0.3,
+    "bottom-up": 0.3,
+}  # of peaks
 FEWEST = 2  # keypoints of an animal
 ROOM, LARGEST = 1.25, 2.0  # a window around an animal against its length; a scale
 CENTROID = 40.0  # px that an animal's length is scaled to where only its place is asked for
@@ -63,7 +72,7 @@ def choose(config: Config, facts: Facts, place: str) -> tuple[Config, list[Choic
     choices: list[Choice] = []
     kind, why = _kind(config.kind, facts, identity=config.identity)
     choices.append(Choice("kind", kind, why))
-    augmentation, why = _augmentation(config.augmentation or Augmentation(), facts)
+    augmentation, why = _augmentation(config.augmentation or Augmentation(), facts, kind)
     choices.append(Choice("augmentation", f"turned by ±{augmentation.rotation:.0f}°", why))
     names = stage_names(kind)
     for name in config.stages:
@@ -113,9 +122,16 @@ def _refuse_what_cannot_be(asked: Kind, facts: Facts, *, identity: bool) -> None
         raise SpecError("a single model tells no individuals apart", fix="choose --kind top-down")
     if asked == "bottom-up" and facts.keypoints == 1:
         raise SpecError("a bottom-up model joins keypoints, and there is one", fix="choose --kind top-down")
+    if asked == "conditional" and identity:
+        raise SpecError("a conditional model tells no individuals apart", fix="choose --kind top-down")
 
 
-def _augmentation(given: Augmentation, facts: Facts) -> tuple[Augmentation, str]:
+def _augmentation(given: Augmentation, facts: Facts, kind: Kind) -> tuple[Augmentation, str]:
+    if kind == "conditional":
+        if given.shift and "shift" in given.model_fields_set:
+            what = "augmentation.shift: crops are cut around conditions, and their mistakes shift them"
+            raise SpecError(what, fix="leave it out")
+        given = given.model_copy(update={"shift": 0.0})
     if "rotation" in given.model_fields_set:
         return given, "as asked"
     if facts.turning < TURNING:
@@ -137,7 +153,9 @@ def _stage(
         Choice("batch", str(batch), "as asked" if given.batch else f"usual on a {place}"),
         Choice("length", *_length(config, steps, given)),
     ]
-    parts, chosen = _parts(name, given, config, facts, scale, sizes.width[place])
+    conditions = conditioning(name, given, facts)
+    filled = min(window) / (facts.length + 2 * conditions.margin) if conditions else scale
+    parts, chosen = _parts(name, given, config, facts, filled, sizes.width[place])
     joined = name == "bottom-up" and not config.identity and given.grouping is None
     if given.min_keypoints is not None and not joined:
         raise SpecError("min_keypoints is for animals that are joined from keypoints", fix="leave it out")
@@ -145,7 +163,8 @@ def _stage(
         "peak_threshold": THRESHOLDS[name] if given.peak_threshold is None else given.peak_threshold,
         "min_keypoints": (given.min_keypoints or FEWEST) if joined else None,
     }
-    update = {"scale": scale, "window": window, "batch": batch, "steps": steps, **found, **parts}
+    shown = {"scale": scale, "window": window, "conditions": conditions}
+    update = {**shown, "batch": batch, "steps": steps, **found, **parts}
     return given.model_copy(update=update), told + chosen
 
 
@@ -153,11 +172,17 @@ def _shown(
     name: str, given: StageConfig, facts: Facts, sizes: Sizes, pixels: float
 ) -> tuple[float, str, tuple[int, int], str]:
     """Scale and window, each with its reason."""
-    only = picture_size(given.heads or ()) if name == "instance" else None
+    only = picture_size(given.heads or (), given.backbone) if name in ("instance", "conditional") else None
     if only and given.window not in (None, only):
         told, wanted = (f"{height} x {width} px" for height, width in (given.window or only, only))
         raise SpecError(f"{name}: a window of {told}, and heads that read {wanted}", fix="leave it out")
-    if given.scale:
+    if name == "conditional":
+        if given.scale not in (None, 1):
+            raise SpecError(
+                "conditional: a scale, and crops of one size", fix="leave it out, or give a window"
+            )
+        scale, why = 1.0, "crops are cut from whole frames"
+    elif given.scale:
         scale, why = given.scale, "as asked"
     elif only:
         scale, why = filling(only, facts), "the largest animals fill the window"
@@ -167,7 +192,7 @@ def _shown(
         return scale, why, only, "the only one that its heads read"
     if given.window:
         return scale, why, given.window, "as asked"
-    return scale, why, *_window(name, facts, scale, pixels)
+    return scale, why, *_window(name, facts, scale, pixels, sizes)
 
 
 def filling(window: tuple[int, int], facts: Facts) -> float:
@@ -181,6 +206,8 @@ def _parts(
     """Channels, backbone, neck and heads."""
     told = []
     backbone = given.backbone
+    if name == "conditional":
+        backbone = _told_conditions(backbone, facts)
     if backbone is None:
         depth, seen = _reaching(facts.longest * scale)
         backbone = Part(name="nano", options={"width": width, **depth})
@@ -198,6 +225,28 @@ def _parts(
         told.append(Choice("sigma", f"{spread:g} px", "of what is learned to be drawn at a keypoint"))
     channels = given.channels or (1 if facts.gray else 3)
     return {"channels": channels, "backbone": backbone, "neck": neck, "heads": heads}, told
+
+
+def conditioning(name: str, given: StageConfig, facts: Facts) -> Conditioning | None:
+    """How crops are cut around conditions; None of a stage that is told none.
+
+    Raises:
+        SpecError: it is told how, all the same.
+    """
+    if name != "conditional" and given.conditions is not None:
+        raise SpecError(f"{name}: conditions are for a conditional model", fix="leave them out")
+    return fitted_conditions(given.conditions or Conditioning(), facts) if name == "conditional" else None
+
+
+def _told_conditions(backbone: Part | None, facts: Facts) -> Part:
+    if backbone is None:
+        what = "a conditional model, and no backbone that is told conditions"
+        raise SpecError(
+            what, fix="name conditioned or conditioned_hrnet in a configuration, or start from --weights"
+        )
+    takes = signature(BACKBONES[backbone.name]).parameters if backbone.name in BACKBONES else ()
+    told = {"conditions": facts.keypoints} if "conditions" in takes else {}
+    return Part(name=backbone.name, options=told | backbone.options)
 
 
 def _reaching(longest: float) -> tuple[dict[str, int], Choice]:
@@ -233,10 +282,15 @@ def _rounded(scale: float) -> float:
     return round(scale, 3)
 
 
-def _window(name: str, facts: Facts, scale: float, pixels: float) -> tuple[tuple[int, int], str]:
+def _window(
+    name: str, facts: Facts, scale: float, pixels: float, sizes: Sizes
+) -> tuple[tuple[int, int], str]:
     if name == "instance":
         side = _up(ROOM * facts.longest * scale)
         return (side, side), "a quarter more than the largest animals"
+    if name == "conditional":
+        side = _up(ROOM * sizes.crop)
+        return (side, side), "what conditions lie in is brought to it"
     height, width = _up(facts.size[0] * scale), _up(facts.size[1] * scale)
     if height * width <= LARGE * pixels:
         return (height, width), "whole frames"

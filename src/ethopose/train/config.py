@@ -10,11 +10,11 @@ import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from ethopose.core import SpecError
-from ethopose.models.spec import Frozen, Part
+from ethopose.models.spec import Conditioning, Frozen, Part
 
 DEEPEST = 32  # the largest stride of a network's features: sides of what it sees are multiples
 
-Kind = Literal["single", "top-down", "bottom-up"]
+Kind = Literal["single", "top-down", "bottom-up", "conditional"]
 Preset = Literal["fast", "balanced", "accurate"]
 
 
@@ -57,12 +57,13 @@ class Augmentation(Frozen):
 
 
 class StageConfig(Frozen):
-    """One network: a single model has one, a top-down pair two."""
+    """One network: a top-down pair has two, other models one."""
 
     scale: float | None = Field(None, gt=0, le=2)  # of the frame
     window: tuple[PositiveInt, PositiveInt] | None = (
         None  # (height, width) px of the scaled frame that a batch shows
     )
+    conditions: Conditioning | None = None  # how crops are cut around them; conditional only
     channels: Literal[1, 3] | None = None  # of the pictures: gray or RGB
     backbone: Part | None = None
     neck: Part | None = None
@@ -135,7 +136,7 @@ class Config(Frozen):
     every_stage: StageConfig = StageConfig()
     """For stages that do not say otherwise."""
     stages: dict[str, StageConfig] = Field(default_factory=dict)
-    """By name: single; centroid and instance; bottom-up."""
+    """By name: single; centroid and instance; bottom-up; conditional."""
     optimiser: Optimiser = Optimiser()
     loop: Loop = Loop()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ethopose.core import DataError, Labels
 from ethopose.formats.label_checks import Progress
 from ethopose.media import read_pictures
 from ethopose.models.preparation import fit, to_pictures
-from ethopose.models.spec import Preparation
+from ethopose.models.spec import Conditioning, Preparation
 from ethopose.store.atomic import disk_errors
 
 
@@ -34,13 +34,14 @@ class Examples:
     centre: Float32[np.ndarray, "example 2"]  # of the window; NaN: the whole picture is shown
     scale: float
     centroid: bool = False  # whether only the middle of each animal is asked for
+    conditions: Conditioning | None = None  # how crops are cut around them, of an animal and those beside it
 
     def __len__(self) -> int:
         return len(self.picture)
 
     def __getitem__(self, rows: Int64[np.ndarray, "chosen"]) -> Examples:
         chosen = {name: getattr(self, name)[rows] for name in ("picture", "xy", "individual", "centre")}
-        return Examples(self.pictures, self.size, **chosen, scale=self.scale, centroid=self.centroid)
+        return replace(self, **chosen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ethopose.core import Skeleton
-from ethopose.models.spec import Part, Stage
+from ethopose.models.spec import Conditioning, Part, Stage
 from ethopose.train.facts import Facts
 
 OF_NOBODY = "unique_map"  # the head of keypoints that belong to no animal
@@ -40,6 +40,20 @@ def fitted(stage: Stage, known: Skeleton, facts: Facts, name: str) -> tuple[tupl
             names = told_of(head, given, known), told_of(head, kept, new)
             heads.append(_fitted_head(head, *names, facts))
     return tuple(heads), _fitted_grouping(stage.grouping, heads, facts)
+
+
+def fitted_backbone(backbone: Part, facts: Facts) -> Part:
+    """A backbone that is told conditions is told those of the labels' keypoints."""
+    if "conditions" not in backbone.options:
+        return backbone
+    return Part(name=backbone.name, options=backbone.options | {"conditions": facts.keypoints})
+
+
+def fitted_conditions(given: Conditioning, facts: Facts) -> Conditioning:
+    """As crops are cut, with names for as many animals as the labels show, or as it has."""
+    made = tuple(f"individual{number + 1}" for number in range(facts.animals))
+    enough = given.individuals if len(given.individuals) >= facts.animals else made
+    return given.model_copy(update={"bounds": None, "individuals": facts.skeleton.individuals or enough})
 
 
 def _fitted_head(head: Part, old: Sequence[str], new: Sequence[str], facts: Facts) -> Part:

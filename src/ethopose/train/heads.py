@@ -25,7 +25,7 @@ def usual_heads(name: str, facts: Facts, scale: float, *, identity: bool) -> tup
     keypoints, classes = facts.keypoints, len(facts.skeleton.individuals)
     length = facts.length * scale
     peaks = {"stride": STRIDE, "sigma": sigma(name, length)}
-    if name in ("single", "instance"):
+    if name in ("single", "instance", "conditional"):
         place = Part(name="probability_map", options={"keypoints": keypoints, **peaks})
         who = Part(name="class_vector", options={"classes": classes})
         return (place, who) if identity and name == "instance" else (place,)
@@ -40,9 +40,9 @@ def usual_heads(name: str, facts: Facts, scale: float, *, identity: bool) -> tup
     return places, Part(name="part_affinity", options={**fields, "loss": {"fields": "relative_mse"}})
 
 
-def picture_size(heads: tuple[Part, ...]) -> tuple[int, int] | None:
-    """(height, width) of the only pictures that heads read, px; None where they read any."""
-    for options in (head.options for head in heads):
+def picture_size(heads: tuple[Part, ...], backbone: Part | None) -> tuple[int, int] | None:
+    """(height, width) of the only pictures that heads or a backbone read, px; None where they read any."""
+    for options in (part.options for part in (*heads, *([backbone] if backbone else ()))):
         sides = options.get("size") or [cells * options["source"] for cells in options.get("cells", ())]
         if sides:
             return sides[0], sides[1]

@@ -11,7 +11,7 @@ from ethopose.models.spec import Part, Stage
 from ethopose.train.choose import filling
 from ethopose.train.config import DEEPEST, Config, Kind, StageConfig
 from ethopose.train.facts import Facts
-from ethopose.train.fitting import fitted
+from ethopose.train.fitting import fitted, fitted_backbone, fitted_conditions
 
 KNOWS_WHO = ("class_map", "class_vector")  # groupings that name the individual
 OF_SEVERAL = ("affinity", "class_map", "assembly", "by_centre")  # that make any number of animals
@@ -20,11 +20,14 @@ KINDS: dict[str, Kind] = {
     "centroid": "top-down",
     "instance": "top-down",
     "bottom-up": "bottom-up",
+    "conditional": "conditional",
 }
 
 
 def role(stage: Stage) -> str:
-    """What a stage is here: single, centroid, instance or bottom-up; or box, which is not trained here."""
+    """What a stage is here: one of `KINDS`; or box, which is not trained here."""
+    if stage.preparation.conditions is not None:
+        return "conditional"
     grouping = stage.grouping
     if grouping.name == "together":
         grouping = Part.model_validate(grouping.options["animals"])
@@ -37,19 +40,14 @@ def role(stage: Stage) -> str:
     return "instance" if stage.preparation.crop else "single"
 
 
-def _check(donor: Model) -> None:
-    """Refuse networks that are run, and not trained."""
-    if donor.spec.stages[-1].preparation.conditions is not None:
-        what = f"{donor.spec.name} is run here, and not trained: {donor.spec.kind}"
-        raise SpecError(what, where=donor.paths[0], fix="start from a model of another kind, or from nothing")
-
-
 def _shown(stage: Stage, facts: Facts) -> dict[str, Any]:
     """At which scale frames are seen; where boxes fill the network's pictures, also the window."""
     told = stage.preparation
-    if told.boxed is None or told.crop is None:
+    if told.crop is None or (told.boxed is None and told.conditions is None):
         return {"scale": told.scale}
     height, width = (math.ceil(side / DEEPEST) * DEEPEST for side in told.crop)
+    if told.conditions is not None:
+        return {"window": (height, width), "conditions": fitted_conditions(told.conditions, facts)}
     return {"scale": filling((height, width), facts), "window": (height, width)}
 
 
@@ -59,14 +57,13 @@ def inherited(config: Config, donor: Model, facts: Facts) -> Config:
     Raises:
         SpecError: the donor is of another kind, or another network is asked for.
     """
-    _check(donor)
     stages = dict(config.stages)
     known = [stage for stage in donor.spec.stages if role(stage) in KINDS]
-    kind = config.kind or KINDS[role(known[0])]
+    kind = config.kind or KINDS[role(known[-1])]
     mine = [stage for stage in known if KINDS[role(stage)] == kind]
     if not mine:
         raise SpecError(
-            f"no {kind} model starts from {donor.spec.name}, which is {KINDS[role(known[0])]}",
+            f"no {kind} model starts from {donor.spec.name}, which is {KINDS[role(known[-1])]}",
             fix="leave out --kind, or --weights",
         )
     groupings = [stage.grouping for stage in mine]
@@ -80,7 +77,7 @@ def inherited(config: Config, donor: Model, facts: Facts) -> Config:
         own = {
             **_shown(stage, facts),
             "channels": network.in_channels,
-            "backbone": network.backbone,
+            "backbone": fitted_backbone(network.backbone, facts),
             "neck": network.neck,
             "heads": heads,
             "grouping": grouping,

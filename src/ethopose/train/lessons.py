@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 
 from ethopose.models.preparation import scaled
 from ethopose.train.batches import Batches
+from ethopose.train.conditioned import ConditionedBatches
 from ethopose.train.config import DEEPEST, Augmentation
 from ethopose.train.examples import Examples, centroids, load_pictures, scaled_size
 from ethopose.train.journal import Watch
@@ -43,9 +44,10 @@ def make_lesson(
     val = np.flatnonzero(np.isin(examples.picture, plan.val))
     how = plan.config.augmentation or Augmentation()
     skeleton, seed = plan.spec.skeleton, plan.config.loop.seed
-    shown = window if name == "instance" else whole_window(examples.size)
+    shown = whole_window(examples.size) if stage.preparation.crop is None else window
+    make = Batches if examples.conditions is None else ConditionedBatches
     batches, checks = (
-        Batches(examples[rows], seen, how, skeleton, batch=chosen.batch or 8, seed=seed, device=fabric.device)
+        make(examples[rows], seen, how, skeleton, batch=chosen.batch or 8, seed=seed, device=fabric.device)
         for rows, seen in ((train, window), (val, shown))
     )
     graph = starting_network(fabric, plan, index, state, watch)
@@ -84,6 +86,7 @@ def _examples(fabric: Fabric, plan: Plan, index: int, path: Path, watch: Watch) 
         centre=scaled(centre, preparation),
         scale=preparation.scale,
         centroid=list(plan.config.stages)[index] == "centroid",
+        conditions=preparation.conditions,
     )
 
 
@@ -94,10 +97,11 @@ def _placed(
     name = list(plan.config.stages)[index]
     xy, individual = plan.placed.xy, plan.placed.individual
     middle = centroids(xy)
-    if name == "instance":
+    if plan.spec.stages[index].preparation.crop is not None:
         picture, animal = np.nonzero(np.isfinite(middle).all(-1))
-        mine = picture, animal
-        return picture, xy[mine][:, None], individual[mine][:, None], middle[mine]
+        beside = xy.shape[1] if name == "conditional" else 1  # that conditions are taken for
+        mine = picture[:, None], (animal[:, None] + np.arange(beside)) % xy.shape[1]
+        return picture, xy[mine], individual[mine], middle[picture, animal]
     picture = np.arange(len(xy))
     nowhere = np.full((len(picture), 2), np.nan, np.float32)
     if name == "single" and plan.spec.stages[index].grouping.name != "together":

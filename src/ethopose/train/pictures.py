@@ -19,10 +19,11 @@ SHOWN = 12  # pictures of a sheet
 def draw_batch(batches: Batches, path: Path) -> None:
     """The first batches as the network sees them, with their keypoints."""
     tiles: list[np.ndarray] = []
+    colours = batches.examples.pictures.shape[-1]
     for step in range(-(-SHOWN // batches.batch)):
         batch = batches(step, slice(0, batches.batch), 1.0)
         tiles += [
-            marks(_image(i), xy.numpy())
+            marks(_image(i[:colours]), xy.numpy())
             for i, xy in zip(batch.images.cpu(), batch.truth.xy.cpu(), strict=True)
         ]
     write_png(page(tiles[:SHOWN], "as augmented", "crosses: what people placed"), path)
@@ -33,13 +34,14 @@ def draw_validation(fabric: Fabric, lesson: Lesson, state: State, path: Path) ->
     check = lesson.validation
     lesson.graph.load_state_dict(state.best)
     points = check(lesson.graph.eval(), fabric).points
-    scale = check.batches.examples.scale
+    colours = check.batches.examples.pictures.shape[-1]
     images = np.unique(points.image)
     error = [np.nanmax(points[points.image == image].error, initial=0) for image in images]
     tiles = []
     for image in images[np.argsort(error)[::-1]][:SHOWN]:
         mine = points[points.image == image]
-        picture = _image(check.batches.plain(np.array([image])).images[0].cpu())
+        batch = check.batches.plain(np.array([image]))
+        picture, scale = _image(batch.images[0, :colours].cpu()), batch.scale
         placed, found = np.full((2, len(mine), len(check.skeleton.keypoints), 2), np.nan)
         each = np.arange(len(mine))
         placed[each, mine.keypoint], found[each, mine.keypoint] = mine.truth * scale, mine.found * scale

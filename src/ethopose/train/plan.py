@@ -79,7 +79,9 @@ def plan(
     full, choices = choose(config, told, place)
     spec = model_spec(full, told, name)
     for stage in spec.stages:  # what cannot be built is told before anything is written
-        _refuse_unread(stage, build(stage))
+        graph = build(stage)
+        _refuse_unread(stage, graph)
+        _refuse_untold(stage, graph, told)
     images = _images(len(labels.images), train, val)
     return Plan(labels, sizes, where, train, val, told, full, (images, *choices), spec)
 
@@ -100,6 +102,16 @@ def _refuse_unread(stage: Stage, graph: NetworkGraph) -> None:
         raise SpecError(what, fix="give other heads, or another kind or identity")
     if "probability" in finds and "probability" not in reads:
         raise SpecError("the heads tell individuals apart, and that is not asked for", fix="say --identity")
+
+
+def _refuse_untold(stage: Stage, graph: NetworkGraph, facts: Facts) -> None:
+    """A backbone must read as many conditions as it is told."""
+    reads: int = getattr(graph.backbone, "conditions", 0)
+    told = 0 if stage.preparation.conditions is None else facts.keypoints
+    if reads != told:
+        what = f"the backbone {stage.network.backbone.name} reads {reads} conditions, and is told {told}"
+        fix = "of a conditional model there are as many as keypoints, of others none"
+        raise SpecError(what, fix=fix)
 
 
 def _parts(labels: Labels) -> tuple[Int64[np.ndarray, "picture"], Int64[np.ndarray, "picture"]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from ethopose.core import Skeleton, SpecError
-from ethopose.models.spec import ModelSpec, Network, Part, Preparation, Stage
+from ethopose.models.spec import Color, ModelSpec, Network, Part, Preparation, Stage
 from ethopose.train.config import DEEPEST, Config, StageConfig
 from ethopose.train.facts import Facts
 
@@ -32,8 +32,10 @@ def _stage(name: str, chosen: StageConfig, config: Config, facts: Facts) -> Stag
     if scale is None or window is None or chosen.channels is None or backbone is None or heads is None:
         raise SpecError(f"the stage {name} is not chosen in full")
     crop = (int(window[0] / scale), int(window[1] / scale)) if name == "instance" else None  # fits scaled
-    color = "gray" if chosen.channels == 1 else "rgb"
+    color: Color = "gray" if chosen.channels == 1 else "rgb"
     preparation = Preparation(color=color, scale=scale, crop=crop, exact=True, pad_to=DEEPEST)
+    if name == "conditional":
+        preparation = Preparation(color=color, crop=window, conditions=chosen.conditions)
     network = Network(in_channels=chosen.channels, backbone=backbone, neck=chosen.neck, heads=heads)
     joined = next((head.options["edges"] for head in heads if "edges" in head.options), facts.edges)
     grouping = chosen.grouping or _grouping(name, config, facts.skeleton, joined)

@@ -21,6 +21,13 @@ from ethopose.train.fitting import told_of
 Names = Sequence[object]
 Axes = dict[int, Names]  # what stands along the axes of a tensor, each in as many places
 Layers = dict[str, Axes]  # by the names of a head's tensors
+OF_CONDITIONS = {
+    "backbone.of_conditions.0.weight": (1,),
+    ".cells.of_conditions.weight": (0, 1),
+    ".cells.of_conditions.bias": (0,),
+    ".cells.query.weight": (1,),
+    ".channels.of_conditions.weight": (1,),
+}
 OF_EACH = re.compile(r"(offsets_blocks|offsets_last)\.(\d+)\.(.+)$")  # layers that each keypoint has
 
 
@@ -72,9 +79,14 @@ def take_over(
     """
     state = graph.state_dict()
     for name, tensor in weights.items():
-        if not name.startswith("heads."):
-            if state[name].shape != tensor.shape:
-                raise SpecError(f"the weights do not fit: {name} is {tuple(tensor.shape)}")
+        if name.startswith("heads."):
+            continue
+        if of_conditions := _of_conditions(name):
+            read = [Axes(dict.fromkeys(of_conditions, told[1].keypoints)) for told in (given, wanted)]
+            _copy(state[name], tensor, *read)
+        elif state[name].shape != tensor.shape:
+            raise SpecError(f"the weights do not fit: {name} is {tuple(tensor.shape)}")
+        else:
             state[name] = tensor
     theirs, ours, begun = _heads(*given), _heads(*wanted), set[str]()
     for name in theirs.keys() & ours.keys():
@@ -84,6 +96,11 @@ def take_over(
     anew = dict.fromkeys(name.rpartition(".")[0] for name in new if not OF_EACH.search(name))
     known = tuple(name for name in wanted[1].keypoints if name in given[1].keypoints)
     return Taken(known, tuple(anew), tuple(name for name in theirs if name not in ours))
+
+
+def _of_conditions(layer: str) -> tuple[int, ...]:
+    """The axes of a backbone's tensor along which stand the keypoints that it is told."""
+    return next((axes for end, axes in OF_CONDITIONS.items() if layer.endswith(end)), ())
 
 
 def _heads(stage: Stage, skeleton: Skeleton) -> dict[str, Told]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -79,16 +79,17 @@ class Validation:
         found = {name: array.float().cpu().numpy() for name, array in zip(names, arrays, strict=True)}
         instances = self.grouping(found, Context(self.threshold, None, rows))
         more = int(np.any(found["next_value"] > self.threshold, 1).sum()) if "next_value" in found else 0
-        return instances, batch.truth.xy.cpu().numpy(), more
+        xy = instances.xy / batch.scale[instances.picture][:, None]
+        truth = batch.truth.xy.cpu().numpy() / batch.scale[:, None, None]
+        return replace(instances, xy=xy), truth, more
 
     def _compare(self, found: list[Instances], truth: np.ndarray, overflown: int) -> Checked:
-        scale = self.batches.examples.scale
         rows, animal = np.nonzero(np.isfinite(truth).any((2, 3)))
-        placed = _poses(self.skeleton, self.rows[rows], truth[rows, animal] / scale)
+        placed = _poses(self.skeleton, self.rows[rows], truth[rows, animal])
         frame, xy, confidence = (
             np.concatenate([getattr(each, name) for each in found]) for name in ("frame", "xy", "confidence")
         )
-        points = compare_points(_poses(self.skeleton, frame, xy / scale, confidence), placed)
+        points = compare_points(_poses(self.skeleton, frame, xy, confidence), placed)
         labelled = points[points.labelled]
         error = labelled.error[labelled.seen]
         extra = points.truth_row < 0

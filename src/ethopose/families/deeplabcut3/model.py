@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ethopose.core import DataError, ModelError, Skeleton, UsageError
+from ethopose.families.conditional import is_conditional, paired
 from ethopose.families.deeplabcut3 import conditions, detectors, networks
 from ethopose.families.deeplabcut3.facts import cropping, facts
 from ethopose.families.deeplabcut3.networks import Config, given
@@ -62,17 +63,17 @@ def read(paths: Sequence[Path]) -> Model:
     found = [path for path in paths if DETECTOR.fullmatch(path.name)]
     if found:
         return _with_detector(paths, *found)
-    models = sorted(map(_read, paths), key=conditions.is_conditional)
+    models = sorted(map(_read, paths), key=is_conditional)
     if len(models) > 1:
-        if not conditions.is_conditional(models[1]):
+        if not is_conditional(models[1]):
             raise UsageError("two of DeepLabCut's folders form no pair: its detector lies beside its network")
-        return conditions.paired(models[0], models[1])
-    if conditions.is_conditional(models[0]):
+        return paired(models[0], models[1])
+    if is_conditional(models[0]):
         try:
             other = conditions.named(models[0].paths[0], models[0].spec.provenance["deeplabcut"]["config"])
         except ModelError as error:
             return replace(models[0], missing=error)
-        return models[0] if other is None else conditions.paired(_read(other), models[0])
+        return models[0] if other is None else paired(_read(other), models[0])
     return models[0]
 
 
@@ -164,8 +165,8 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
         what = f"a {METHODS[method]} model does not read crops that a detector finds"
         raise UsageError(what, where=place.folder, fix="leave out --top-down-dynamic")
     snapshots = [place.snapshot]
-    paired = method == "td" and detected
-    if paired:
+    pair = method == "td" and detected
+    if pair:
         own = place.snapshot if place.exported else None
         snapshots.insert(0, detector or own or last_detector(place.folder))
     spec = ModelSpec(
@@ -173,19 +174,19 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
         family="DeepLabCut 3",
         kind=f"{METHODS[method]} {config['net_type']}",
         skeleton=skeleton,
-        stages=(_detector(config), last) if paired else (last,),
+        stages=(_detector(config), last) if pair else (last,),
         result_formats=RESULTS if project["multi_animal"] else RESULTS_OF_ONE,
         tracked_formats=RESULTS_OF_TRACKS if project["multi_animal"] else RESULTS_OF_ONE,
         provenance={
             "net_type": config["net_type"],
             "snapshot": place.snapshot.name,
-            "detector_snapshot": snapshots[0].name if paired else None,
+            "detector_snapshot": snapshots[0].name if pair else None,
             "deeplabcut": project,  # which its own files repeat
         },
     )
     digest = spec.digest(*map(file_digest, snapshots))
 
-    alone = partial(_read, place.snapshot, detected=False) if paired else None
+    alone = partial(_read, place.snapshot, detected=False) if pair else None
     whose = (place.snapshot if place.exported else place.folder,)
     weights = partial(_weights, snapshots, part, heads)
     return Model(spec, digest, whose, weights, cropping(place.folder), alone)
