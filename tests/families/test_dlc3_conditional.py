@@ -121,7 +121,7 @@ def test_copied_alone_a_network_is_told_of_and_converted_and_says_what_it_needs(
     assert "written alone, and needs a conditions model" in caplog.text
     assert "or --conditions FILE; in its folder is only what reads crops" in ethopose.info(ours)["needs"]
     for model in (folder, ours):
-        with pytest.raises((ModelError, UsageError), match="name both, -m CONDITIONS.*--conditions FILE"):
+        with pytest.raises((ModelError, UsageError), match=r"name both, -m CONDITIONS.*--conditions FILE"):
             load(model)
     (tmp_path / "clip").mkdir()
     shutil.copy(recorded.images[0], tmp_path / "clip")

@@ -292,6 +292,10 @@ def test_a_missing_detector_is_one_clear_line(folder):
         load(folder)
     assert told.value.where == folder
     assert "\n" not in str(told.value)
+    assert "the detector, which finds the animals, is missing" in ethopose.info(folder)["needs"]
+    with pytest.raises(ModelError, match="the detector, which finds the animals, is missing"):
+        ethopose.convert(folder, folder.parent / "out")
+    assert not (folder.parent / "out").exists()
 
 
 @pytest.mark.parametrize(

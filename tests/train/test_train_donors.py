@@ -269,7 +269,6 @@ ROWS = {  # networks that the peer made, and their groupings here
 @pytest.mark.parametrize("name", ROWS)
 def test_a_network_of_deeplabcut_is_started_from(name, one, two, shared_data, tmp_path):
     folder = make_net(shared_data, name, tmp_path).folder
-    (folder / "snapshot-detector-001.pt").touch()  # which a top-down model has, and which is not started from
     model = ethopose.load(folder, alone=True)
     first, _, last = model.spec.skeleton.keypoints[:3]
     given = one if name.startswith("single") else two
@@ -294,7 +293,6 @@ def test_a_superanimal_is_started_from_for_other_keypoints(two, shared_data, tmp
     (folder / "pytorch_config.yaml").write_text(yaml.safe_dump(config))
     told = synth.read_manifest(ZOO / name / "manifest.json.gz")
     torch.save({"model": synth.to_torch(synth.synth_state(told)), "metadata": {}}, folder / "snapshot-001.pt")
-    (folder / "snapshot-detector-001.pt").touch()
     given = with_skeleton(two, Skeleton((offer.keypoints[7], "whisker", offer.keypoints[2])))
     how = {"weights": folder, "loop": {**tiny()["loop"], "patience": None}, "every_stage": {"batch": 2}}
     how |= {"stages": {"centroid": {"steps": 2}, "instance": {"steps": 6}}}

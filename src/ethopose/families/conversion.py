@@ -54,6 +54,8 @@ def _convert_model(paths: Sequence[Path], out: Path, *, overwrite: bool) -> Path
     if model.window is not None:
         part = ",".join(map(str, model.window))
         log.warning("its project looks at a part of frames; the new folder has none: --cropping %s", part)
+    if model.missing is not None and model.spec.stages[0].preparation.conditions is None:
+        raise model.missing  # of crops alone nothing could be made
     if model.needs:
         log.warning("it is written alone, and needs %s", model.needs)
     if any(path == out.resolve() for path in model.paths):

@@ -168,7 +168,10 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
     pair = method == "td" and detected
     if pair:
         own = place.snapshot if place.exported else None
-        snapshots.insert(0, detector or own or last_detector(place.folder))
+        try:
+            snapshots.insert(0, detector or own or last_detector(place.folder))
+        except ModelError as error:
+            return replace(_model(place, config, None, detected=False), missing=error)
     spec = ModelSpec(
         name=scorer(place, config, *snapshots[:-1]),
         family="DeepLabCut 3",
