@@ -141,6 +141,16 @@ def test_individuals_are_kept_and_unique_keypoints_are_put_aside_with_a_warning(
     assert labels.poses.skeleton.unique == ("corner",)
     assert labels.poses.individual.tolist() == [0, 1, 0, 0, 1, 0, 1, 0, 1]
     assert "5 points on unique keypoints (corner)" in caplog.text
+    caplog.clear()
+    whole = read_labels(project, unique=True)
+    assert whole.poses.skeleton.keypoints == (*KEYPOINTS, "corner")
+    alone = np.isfinite(whole.poses.xy[:, -1]).all(-1)
+    assert whole.poses.frame[alone].tolist() == list(range(5))
+    assert whole.poses.individual[alone].tolist() == [-1] * 5
+    assert np.isnan(whole.poses.xy[alone, :-1]).all()
+    np.testing.assert_array_equal(whole.poses.xy[alone, -1], np.full((5, 2), 9))
+    np.testing.assert_array_equal(whole.poses.xy[~alone, :-1], expected)
+    assert "put aside" not in caplog.text
 
 
 def test_keypoints_follow_the_configuration(tmp_path):

@@ -24,6 +24,7 @@ from ethopose.train.state import State
 from ethopose.train.takeover import OF_CONDITIONS
 from ethopose.train.wishes import configured
 from families.dlc3_nets import make_net, script
+from formats.label_files import KEYPOINTS, columns, points, write_h5, write_project
 
 OTHERS = ("tail", "whisker", "nose")
 SINGLE = "heat maps"
@@ -169,6 +170,35 @@ def test_what_the_labels_lack_is_left_out(labels, tmp_path):
     assert told.lines[-1].endswith("which knows nose, ear, tail; left out: unique_map")
     assert [head.name for head in stage.network.heads] == ["centre_offsets"]
     assert stage.grouping.name == "by_centre"
+
+
+def test_keypoints_of_no_animal_want_a_head_of_their_own(labels, tmp_path):
+    for kind in ("bottom-up", "top-down"):
+        with pytest.raises(
+            SpecError, match="no head is for keypoints that belong to no animal: left corner, "
+        ):
+            prepare(configured((), tiny(kind=kind), {}), tmp_path / "m", labels("unique"))
+
+
+def test_unique_bodyparts_of_a_project_are_learned_where_a_head_tells_of_them(tmp_path, caplog):
+    project = write_project(tmp_path / "p", {"a": 6}, ("one", "two"), uniquebodyparts=["left corner"])
+    where = project / "labeled-data/a"
+    rows = [("labeled-data", "a", f"img{number:03d}.png") for number in range(6)]
+    header = [*columns(("one", "two"), KEYPOINTS), *(("ann", "single", "left corner", axis) for axis in "xy")]
+    values = np.column_stack((points(6, 2).reshape(6, -1), np.full((6, 2), 9.0)))
+    write_h5(where / "CollectedData_ann.h5", rows, header, values)
+
+    def planned_from(name: str) -> Plan:
+        how = {"weights": donor(tmp_path / name, name), "loop": tiny()["loop"]}
+        return prepare(configured((project,), how, {}), tmp_path / "m")
+
+    plan = planned_from("unique")
+    assert plan.spec.skeleton.keypoints == (*KEYPOINTS, "left corner")
+    assert [head.options["keypoints"] for head in plan.spec.stages[0].network.heads] == [len(KEYPOINTS), 1]
+    assert plan.facts.animals == 2
+    assert "put aside" not in caplog.text
+    assert planned_from("centres").spec.skeleton.keypoints == tuple(KEYPOINTS)
+    assert "6 points on unique keypoints (left corner) are put aside" in caplog.text
 
 
 def test_layers_that_begin_anew_are_named(labels, two, tmp_path):

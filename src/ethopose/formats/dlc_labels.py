@@ -1,7 +1,7 @@
 """A DeepLabCut project as labels. What the tables hold and where their origin lies: `dlc_table`."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,21 @@ def recognises_project(path: Path) -> bool:
     return (folder / "config.yaml").is_file() and (folder / "labeled-data").is_dir()
 
 
-def read_project(path: Path, shuffle: int | str | None) -> Labels:
-    """All labels of a project's listed videos, split as its stored shuffle says.
+def read_project(path: Path, shuffle: int | str | None, *, unique: bool = False) -> Labels:
+    """All labels of a project's listed videos, split as its stored shuffle says; `unique` keypoints with
+    them, after all others, or not.
 
     Raises:
         FormatError: config.yaml cannot be read. DataError: no folder has labels that can be.
     """
     project = open_project(path.parent if path.name == "config.yaml" else path)
     tables = _tables(project)
-    tell_unique(tables)
-    parts = [labels_of(table, project.skeleton, (project.folder, table.path.parent)) for table in tables]
+    skeleton = project.skeleton
+    if unique:
+        skeleton = replace(skeleton, keypoints=(*skeleton.keypoints, *skeleton.unique))
+    else:
+        tell_unique(tables)
+    parts = [labels_of(table, skeleton, (project.folder, table.path.parent)) for table in tables]
     return read_shuffle(project.folder, project.config, merge_images(stack_labels(parts)), shuffle)
 
 

@@ -35,7 +35,7 @@ class LabelTable:
     unique: tuple[str, ...]
     xy: Float64[np.ndarray, "image individual keypoint 2"]  # px, NaN: not placed
     occluded: Bool[np.ndarray, "image individual keypoint"]
-    n_unique: int = 0  # points placed on unique keypoints, which `xy` does not hold
+    apart: Float64[np.ndarray, "image unique 2"]  # of the unique keypoints, which `xy` does not hold
 
 
 def read_table(path: Path) -> LabelTable:
@@ -71,8 +71,8 @@ def read_either(files: Sequence[Path]) -> LabelTable:
 
 
 def tell_unique(tables: Sequence[LabelTable]) -> None:
-    """Warn of points that belong to no animal, which `labels_of` puts aside."""
-    if n_points := sum(table.n_unique for table in tables):
+    """Warn of points that belong to no animal, where the skeleton to come has none of them."""
+    if n_points := sum(int(np.isfinite(table.apart).all(-1).sum()) for table in tables):
         names = listed(list(dict.fromkeys(name for table in tables for name in table.unique)))
         logger.warning(
             "%d points on unique keypoints (%s) are put aside: they are not trained", n_points, names
@@ -82,7 +82,8 @@ def tell_unique(tables: Sequence[LabelTable]) -> None:
 def labels_of(table: LabelTable, skeleton: Skeleton, roots: Sequence[Path]) -> Labels:
     """The labels of a table in the words of a skeleton; its images are looked for below `roots`.
 
-    Keypoints of the skeleton that the table lacks are absent. `Image.video` is the images' folder.
+    Keypoints of the skeleton that the table lacks are absent; those that belong to no animal have a row of
+    their own in each image. `Image.video` is the images' folder.
 
     Raises:
         FormatError: table and skeleton share no keypoint, or a coordinate makes no sense.
@@ -106,8 +107,18 @@ def labels_of(table: LabelTable, skeleton: Skeleton, roots: Sequence[Path]) -> L
     paths = [find_file(name, roots) for name in table.images]
     images = [Image(path, video=path.parent.name) for path in paths]
     image = np.repeat(np.arange(n_images), n_animals)
+    alone = np.full((n_images, *xy.shape[1:]), np.nan)
+    for number, name in enumerate(table.unique):
+        if name in skeleton.keypoints:
+            alone[:, skeleton.keypoints.index(name)] = table.apart[:, number]
+    placed = Placed(
+        np.concatenate((image, np.arange(n_images))),
+        np.concatenate((xy, alone)),
+        np.concatenate((np.tile(individual, n_images), np.full(n_images, -1))),
+        np.concatenate((occluded, np.zeros(alone.shape[:2], bool))),
+    )
     try:
-        return make_labels(images, skeleton, Placed(image, xy, np.tile(individual, n_images), occluded))
+        return make_labels(images, skeleton, placed)
     except DataError as error:
         raise FormatError(error.what, where=table.path) from error
 
@@ -144,20 +155,20 @@ def _sorted_out(path: Path, table: NumberTable) -> LabelTable:
     animals = [column for column in columns if column[0] != UNIQUE] or columns
     individuals = tuple(dict.fromkeys(column[0] for column in animals))
     keypoints = tuple(dict.fromkeys(column[1] for column in animals))
-    unique = [column for column in columns if column not in animals]
+    unique = tuple(dict.fromkeys(column[1] for column in columns if column not in animals))
     shape = (len(table.rows), len(individuals), len(keypoints))
     cells = {name: np.full(shape, np.nan) for name in ("x", "y", "visible")}
-    n_unique = 0
+    apart = np.full((len(table.rows), len(unique), 2), np.nan)
     for number, column in enumerate(columns):
         individual, keypoint, coordinate = column
         if column not in animals:
-            n_unique += coordinate == "x" and int(np.isfinite(table.values[:, number]).sum())
+            if coordinate in ("x", "y"):
+                apart[:, unique.index(keypoint), "xy".index(coordinate)] = table.values[:, number]
         elif coordinate in cells:
             place = individuals.index(individual), keypoints.index(keypoint)
             cells[coordinate][:, *place] = table.values[:, number]
     xy = np.stack([cells["x"], cells["y"]], axis=-1)
     xy[cells["visible"] == _IGNORED] = np.nan
     images = tuple("/".join(part for part in row if part) for row in table.rows)
-    names = tuple(dict.fromkeys(column[1] for column in unique))
     occluded = cells["visible"] == _OCCLUDED
-    return LabelTable(path, images, individuals, keypoints, names, xy, occluded, n_unique)
+    return LabelTable(path, images, individuals, keypoints, unique, xy, occluded, apart)

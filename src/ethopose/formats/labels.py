@@ -37,14 +37,19 @@ _PROJECT = "a DeepLabCut project or its config.yaml"
 
 
 def read_labels(
-    path: Path | str, *, shuffle: int | str | None = None, missing_images: Literal["skip", "keep"] = "skip"
+    path: Path | str,
+    *,
+    shuffle: int | str | None = None,
+    missing_images: Literal["skip", "keep"] = "skip",
+    unique: bool = False,
 ) -> Labels:
     """The labels at a path, whatever tool made them, recognised by what is there.
 
     Coordinates are px of the image, the centre of its top left pixel at (0, 0). `shuffle` names the stored
     split of a DeepLabCut project (None: the first, 0: none), by its number, or by the folders that a model of
     it lies in. Images that are missing on this machine are left out with a warning, or kept as they are told;
-    whether pictures can be read is for `check_labels` to say.
+    whether pictures can be read is for `check_labels` to say. `unique` takes the keypoints of a DeepLabCut
+    project that belong to no animal along, in rows of their own; else they are put aside with a warning.
 
     Raises:
         FormatError: nothing that is understood, or damaged. DataError: labels that contradict themselves,
@@ -54,7 +59,7 @@ def read_labels(
     if not path.exists():
         raise FormatError("there are no such labels", where=path, fix="check the path")
     if dlc_labels.recognises_project(path):
-        labels = dlc_labels.read_project(path, shuffle)
+        labels = dlc_labels.read_project(path, shuffle, unique=unique)
     else:
         source = next((source for source in SOURCES if source.recognises(path)), None)
         if source is None:

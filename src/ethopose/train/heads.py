@@ -51,8 +51,14 @@ def picture_size(heads: tuple[Part, ...], backbone: Part | None) -> tuple[int, i
 
 def refuse_misfits(heads: tuple[Part, ...], facts: Facts, name: str) -> None:
     """Raises SpecError where a head was given for another number of keypoints or individuals, or keypoints
-    that belong to no animal have one, and do not come last."""
+    that belong to no animal have none, or do not come last."""
     keypoints = facts.skeleton.keypoints
+    alone = [each for each in keypoints if each in facts.skeleton.unique]
+    if alone and name != "centroid" and OF_NOBODY not in {part.name for part in heads}:
+        what = f"{name}: no head is for keypoints that belong to no animal: {', '.join(alone)}"
+        raise SpecError(
+            what, fix=f"name a {OF_NOBODY} and what tells them apart, or leave those keypoints out"
+        )
     for part in heads:
         told = keypoints[:1] if name == "centroid" else told_of(part, heads, facts.skeleton)
         if part.name == OF_NOBODY and keypoints[-len(told) :] != told:

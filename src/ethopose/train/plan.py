@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ethopose.core import DataError, Labels, Skeleton, SpecError
-from ethopose.families import load
+from ethopose.families import Model, load
 from ethopose.formats import guess_symmetries
 from ethopose.formats.label_checks import Progress
 from ethopose.media import read_pictures
@@ -21,6 +21,7 @@ from ethopose.train.choose import Choice, choose
 from ethopose.train.config import Config, Loop, as_yaml
 from ethopose.train.examples import Placed, placed
 from ethopose.train.facts import Facts, facts
+from ethopose.train.fitting import OF_NOBODY
 from ethopose.train.inherit import inherited
 from ethopose.train.sources import read_sources, ready_labels
 from ethopose.train.specs import model_spec
@@ -67,15 +68,16 @@ def plan(
     Raises:
         DataError: there are no labels to learn from.
     """
-    labels = given or read_sources(config.labels, config.data)
+    donor = None if config.weights is None else load(config.weights, alone=True)
+    labels = given or read_sources(config.labels, config.data, unique=_of_nobody(config, donor))
     labels, sizes = ready_labels(labels, config.data, config.loop.seed, progress)
     labels = _with_symmetries(labels)
     train, val = _parts(labels)
     where = placed(labels)
     learned = Placed(where.xy[train], where.individual[train])
     told = facts(learned, sizes[train], labels.poses.skeleton, gray=_gray(labels))
-    if config.weights is not None:
-        config = inherited(config, load(config.weights, alone=True), told)
+    if donor is not None:
+        config = inherited(config, donor, told)
     full, choices = choose(config, told, place)
     spec = model_spec(full, told, name)
     for stage in spec.stages:  # what cannot be built is told before anything is written
@@ -84,6 +86,13 @@ def plan(
         _refuse_untold(stage, graph, told)
     images = _images(len(labels.images), train, val)
     return Plan(labels, sizes, where, train, val, told, full, (images, *choices), spec)
+
+
+def _of_nobody(config: Config, donor: Model | None) -> bool:
+    """Whether a head is to learn keypoints that belong to no animal."""
+    given = (config.every_stage, *config.stages.values())
+    told = () if donor is None else (stage.network for stage in donor.spec.stages)
+    return any(head.name == OF_NOBODY for each in (*given, *told) for head in each.heads or ())
 
 
 def _images(labelled: int, train: np.ndarray, val: np.ndarray) -> Choice:

@@ -26,15 +26,16 @@ from ethopose.train.config import Data
 log = logging.getLogger(__name__)
 
 
-def read_sources(paths: Sequence[Path], data: Data) -> Labels:
-    """The labels of all sources, which have the same keypoints.
+def read_sources(paths: Sequence[Path], data: Data, *, unique: bool = False) -> Labels:
+    """The labels of all sources, which have the same keypoints; those that belong to no animal are asked for
+    as `unique`.
 
     Raises:
         UsageError: there is no source. DataError, FormatError: one cannot be read, or skeletons differ.
     """
     if not paths:
         raise UsageError("no labels", fix="name a project, a folder or a file of labels")
-    sources = [read_labels(path, shuffle=data.shuffle) for path in paths]
+    sources = [read_labels(path, shuffle=data.shuffle, unique=unique) for path in paths]
     return join_labels(sources) if len(sources) > 1 else sources[0]
 
 
