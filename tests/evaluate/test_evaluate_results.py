@@ -38,6 +38,36 @@ def test_poses_that_are_moved_by_5_px_err_by_5_px(result, labels):
     assert evaluation.exit_code == 0
 
 
+def with_corners(poses: Poses, frames: int, place: tuple[float, float]) -> Poses:
+    """With keypoints that belong to no animal, in rows of their own."""
+    skeleton = replace(poses.skeleton, keypoints=(*poses.skeleton.keypoints, "corner"), unique=("corner",))
+    frame = np.r_[poses.frame, np.arange(frames)]
+    order = np.argsort(frame, kind="stable")
+    xy = np.pad(poses.xy, ((0, frames), (0, 1), (0, 0)), constant_values=np.nan)
+    xy[len(poses) :, -1] = place
+    sure = np.where(np.isfinite(xy).all(-1), 1, np.nan).astype(np.float32)
+    individual = np.r_[poses.individual, np.full(frames, -1, np.int16)][order]
+    scores = np.ones(len(xy), np.float32)
+    return Poses(skeleton, frame[order], xy[order], sure[order], scores, individual=individual)
+
+
+def test_keypoints_of_no_animal_are_measured_and_are_no_animals(labels, tmp_path):
+    placed = with_corners(labels.poses, len(labels.images), (5, 5))
+    visibility = np.where(np.isfinite(placed.xy).all(-1), 2, ABSENT).astype(np.uint8)
+    given = replace(labels, poses=placed, visibility=visibility)
+    plain = shifted(WORLD.truth, (0.3, 0.4))
+    without = stored(tmp_path / "a.ethopose", plain, tmp_path / "clip.mp4")
+    found = with_corners(plain, WORLD.frames, (5, 55))
+    result = stored(tmp_path / "b.ethopose", found, tmp_path / "clip.mp4")
+    both, animals = evaluate(result, given), evaluate(without, labels)
+    assert both.row().tools == pytest.approx(animals.row().tools)
+    corner = both.row(keypoint="corner").errors
+    assert (corner.median, corner.missed, corner.false) == (pytest.approx(50), 0, 0)
+    left = evaluate(result, labels, out=tmp_path / "left").row()
+    assert left.errors == animals.row().errors
+    assert left.tools == pytest.approx(animals.row().tools)
+
+
 def test_the_tools_numbers_stand_under_their_names(labels, tmp_path):
     only = labels.poses.individual == 0
     one = replace(labels, poses=labels.poses[only], visibility=labels.visibility[only])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from ethopose.core import DataError, Labels, UsageError
+from ethopose.core import DataError, Labels, Skeleton, UsageError
 from ethopose.evaluate.doubts import doubts
 from ethopose.evaluate.evaluation import Evaluation
 from ethopose.evaluate.folder import evaluation_path, room, write
@@ -74,8 +74,7 @@ def evaluate(
     placed = labels if isinstance(labels, Labels) else _placed(source, Path(labels))
     splits = splits_of(placed, _folders(source))
     wanted = chosen(placed, splits, split)
-    known = source.spec.skeleton if isinstance(source, Model) else source.skeleton
-    names_in_common(placed.poses.skeleton, known)  # told before anything is computed
+    names_in_common(placed.poses.skeleton, _known(source))  # told before anything is computed
     path = evaluation_path(source, split, None if out is None else Path(out))
     with room(path, overwrite=overwrite):
         found = _found(source, placed, wanted, options, progress or _silent)
@@ -109,7 +108,13 @@ def _placed(source: Model | Result, labels: Path) -> Labels:
     """Labels; of a project that the model lies in, with the split that it was trained on."""
     project = labels.resolve() if labels.is_dir() else labels.resolve().parent
     named = (shuffle_of(folder.resolve(), project) for folder in _folders(source))
-    return read_labels(labels, shuffle=next(filter(None, named), None), missing_images="keep")
+    shuffle, known = next(filter(None, named), None), _known(source)
+    unique = not set(known.unique).isdisjoint(known.keypoints)
+    return read_labels(labels, shuffle=shuffle, missing_images="keep", unique=unique)
+
+
+def _known(source: Model | Result) -> Skeleton:
+    return source.spec.skeleton if isinstance(source, Model) else source.skeleton
 
 
 def _options(source: Model | Result, given: dict[str, Any]) -> Options:

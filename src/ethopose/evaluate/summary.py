@@ -33,8 +33,8 @@ class Row:
 
 def summarise(sample: Sample, pcutoff: float) -> tuple[Row, ...]:
     """All rows: by split, within it by recording, within it by keypoint. All splits come last."""
-    single = not any(np.any(np.diff(poses.frame) == 0) for poses in (sample.truth, sample.found))
-    drawn = dict(zip(sample.seen.tolist(), scenes(sample.truth, sample.found, sample.seen), strict=True))
+    single = not any(np.any(np.diff(poses.frame) == 0) for poses in sample.animals)
+    drawn = dict(zip(sample.seen.tolist(), scenes(*sample.animals, sample.seen), strict=True))
     rows: list[Row] = []
     for split, members in sample.by_split():
         for video, some in sample.by_video(members):
