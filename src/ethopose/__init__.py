@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ethopose.predict import Options, Report, predict
     from ethopose.run import RunReport, run
     from ethopose.store import Result, read
-    from ethopose.track import track
+    from ethopose.track import track, tracks
     from ethopose.train import Dataset, Trained, labels, train
 
 _HOMES = {
@@ -45,7 +45,7 @@ _HOMES = {
     "store": "Result read",
     "families.conversion": "convert",
     "draw": "render",
-    "track": "track",
+    "track": "track tracks",
     "families": "Model load",
     "predict": "Options Report predict",
     "train": "Dataset Trained labels train",
@@ -66,6 +66,7 @@ __all__ = [  # noqa: RUF022  by use: what one calls, what one gets, what can go 
     "render",
     "run",
     "track",
+    "tracks",
     "train",
     "Dataset",
     "Evaluation",

@@ -10,7 +10,7 @@ import pytest
 import ethopose
 
 NAMES = """
-convert evaluate info labels load predict read render run track train
+convert evaluate info labels load predict read render run track tracks train
 Dataset Evaluation Labels Model Options Poses Report Result RunReport Skeleton Trained
 EthoposeError DataError FormatError InferenceError ModelError ResultError SpecError UsageError VideoError
 """
@@ -26,7 +26,8 @@ def test_every_public_name_is_there_and_documented(name):
     found = getattr(ethopose, name)
     assert inspect.getdoc(found)
     assert found is getattr(ethopose, name)
-    assert found.__module__.startswith("ethopose.")
+    home = found.__name__ if inspect.ismodule(found) else found.__module__
+    assert home.startswith("ethopose.")
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -14,7 +14,20 @@ from typing import Annotated, NoReturn
 import typer
 from typer import Option
 
-from ethopose.cli import convert, demo, doctor, evaluate, info, models, predict, render, run, track, train
+from ethopose.cli import (
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    info,
+    models,
+    predict,
+    render,
+    run,
+    track,
+    tracks,
+    train,
+)
 from ethopose.cli.screen import Screen, start_logging
 from ethopose.core import DiskFullError, EthoposeError, ExitCode, UsageError
 
@@ -25,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, predict, track, run, render, convert, info, models, doctor):
+for command in (demo, train, evaluate, predict, track, tracks, run, render, convert, info, models, doctor):
     command.add_to(app)
 
 FLAGS = ("--debug", "--json", "--verbose", "--quiet", "--version")

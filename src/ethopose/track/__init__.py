@@ -1,5 +1,6 @@
 """Who is who: poses of frames become tracks of animals."""
 
+from ethopose.track import tracks
 from ethopose.track.following import Followed, Memory, Rows, follow, in_chunks
 from ethopose.track.result import Tracking, track, track_result, tracked_path
 
@@ -13,4 +14,5 @@ __all__ = [
     "track",
     "track_result",
     "tracked_path",
+    "tracks",
 ]

@@ -1,0 +1,119 @@
+"""ethopose tracks: a tracked result, corrected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from ethopose.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from ethopose.store import Result
+
+Tracked = Annotated[Path, Argument(metavar="RESULT", help="A result folder with tracks.", show_default=False)]
+Track = Annotated[str, Argument(help="A track, by name.", show_default=False)]
+Out = Annotated[
+    Path | None, Option("-o", "--out", help="The result to write; beside the one that is read if left out.")
+]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace what is there.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Enter the commands."""
+    group = typer.Typer(help="Correct tracks: a new result; the one that is read stays as it is.")
+    for command in (swap, rename, join, cut):
+        group.command()(command)
+    app.add_typer(group, name="tracks")
+
+
+def swap(
+    context: typer.Context,
+    result: Tracked,
+    a: Track,
+    b: Track,
+    first: Annotated[int, Option("--from", help="The first frame in which they are exchanged.")],
+    last: Annotated[int | None, Option("--to", help="The last one; the last of all if left out.")] = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Exchange two tracks from a frame on.
+
+    Example: ethopose tracks swap clip.mp4.mice.tracked.ethopose track_1 track_2 --from 1200
+    """
+    from ethopose.track import tracks
+
+    screen: Screen = context.obj
+    with screen.progress() as bar:
+        done = tracks.swap(result, a, b, first, last, out=out, overwrite=overwrite, progress=bar)
+    _report(screen, done)
+
+
+def rename(
+    context: typer.Context,
+    result: Tracked,
+    old: Track,
+    new: Annotated[str, Argument(help="Its new name.", show_default=False)],
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Give a track another name.
+
+    Example: ethopose tracks rename clip.mp4.mice.tracked.ethopose track_1 anna
+    """
+    from ethopose.track import tracks
+
+    screen: Screen = context.obj
+    with screen.progress() as bar:
+        done = tracks.rename(result, old, new, out=out, overwrite=overwrite, progress=bar)
+    _report(screen, done)
+
+
+def join(
+    context: typer.Context,
+    result: Tracked,
+    a: Track,
+    b: Annotated[str, Argument(help="The track that becomes a part of it.", show_default=False)],
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a track part of another, which is there in other frames.
+
+    Example: ethopose tracks join clip.mp4.mice.tracked.ethopose track_1 track_3
+    """
+    from ethopose.track import tracks
+
+    screen: Screen = context.obj
+    with screen.progress() as bar:
+        done = tracks.join(result, a, b, out=out, overwrite=overwrite, progress=bar)
+    _report(screen, done)
+
+
+def cut(
+    context: typer.Context,
+    result: Tracked,
+    a: Track,
+    frame: Annotated[int, Option("--at", help="The first frame of what becomes a new track.")],
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Cut a track in two.
+
+    Example: ethopose tracks cut clip.mp4.mice.tracked.ethopose track_1 --at 1200
+    """
+    from ethopose.track import tracks
+
+    screen: Screen = context.obj
+    with screen.progress() as bar:
+        done = tracks.cut(result, a, frame, out=out, overwrite=overwrite, progress=bar)
+    _report(screen, done)
+
+
+def _report(screen: Screen, result: Result) -> None:
+    corrections = result.manifest.settings["corrections"]
+    data = {"result": str(result.path), "tracks": list(result.tracks), "corrections": corrections}
+    words = corrections if isinstance(corrections, list) else []
+    rows = [("result", str(result.path)), ("tracks", ", ".join(result.tracks))]
+    screen.report(data, [*rows, ("corrections", "\n".join(map(str, words)))])
