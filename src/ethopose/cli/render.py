@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def render(
     video: Annotated[Path | None, Option(help="Where the video lies now, if it was moved.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
-    """Write the labelled video and a contact sheet of a result.
+    """Write the labelled video and a contact sheet of a result, and of a tracked one who was seen when.
 
     Example: ethopose render clip.mp4.mice.ethopose
     """
@@ -40,5 +41,5 @@ def render(
             overwrite=overwrite,
             progress=lambda done, total: bar(result, done, total),
         )
-    rows = [("labelled video", str(pictures.video)), ("contact sheet", str(pictures.sheet))]
-    screen.report({"video": str(pictures.video), "sheet": str(pictures.sheet)}, rows)
+    data = {what: str(path) for what, path in asdict(pictures).items() if path is not None}
+    screen.report(data, [(what, str(path)) for what, path in pictures.files.items()])

@@ -10,8 +10,6 @@ from typer import Argument, Option
 
 from ethopose.cli.screen import Screen
 
-UNSURE = 0.9  # certainty of a join
-
 
 def add_to(app: typer.Typer) -> None:
     """Enter the command."""
@@ -39,6 +37,7 @@ def track(
     Example: ethopose track clip.mp4.mice.ethopose --animals 3
     """
     import ethopose
+    from ethopose.store import UNSURE
 
     screen: Screen = context.obj
     with screen.progress() as bar:
@@ -46,7 +45,7 @@ def track(
             source, out, animals=animals, video=video, redo=redo, overwrite=overwrite, progress=bar
         )
     joins = tracked.joins
-    unsure = int((joins.certainty < UNSURE).sum())
+    unsure = int(joins.unsure.sum())
     data = {
         "result": str(tracked.path),
         "tracks": list(tracked.tracks),

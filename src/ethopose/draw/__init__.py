@@ -5,12 +5,14 @@ from ethopose.draw.marks import marks
 from ethopose.draw.overlay import PALETTE, Style, overlay
 from ethopose.draw.result import Pictures, pictures_of, render
 from ethopose.draw.sheet import contact_sheet, page, write_png
+from ethopose.draw.strip import identity_strip
 
 __all__ = [
     "PALETTE",
     "Pictures",
     "Style",
     "contact_sheet",
+    "identity_strip",
     "marks",
     "overlay",
     "page",

@@ -1,4 +1,4 @@
-"""The pictures of a result: its labelled video and its contact sheet."""
+"""The pictures of a result: its labelled video, its contact sheet, its strip of identities."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from ethopose.core import ResultError, VideoError
 from ethopose.draw.labelled import render_video
 from ethopose.draw.sheet import contact_sheet
+from ethopose.draw.strip import identity_strip
 from ethopose.media import LABELLED, Caution, Video, open_recording
 from ethopose.store import SUFFIX, Result, make_folder, read
 
@@ -21,12 +22,20 @@ class Pictures:
 
     video: Path
     sheet: Path
+    identities: Path | None = None  # of a tracked result
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What each shows, and where it is."""
+        named = {"labelled video": self.video, "contact sheet": self.sheet}
+        return named if self.identities is None else {**named, "identities": self.identities}
 
 
-def pictures_of(result: Path) -> Pictures:
+def pictures_of(result: Path, *, tracked: bool = False) -> Pictures:
     """The files that `render` writes beside a result."""
     stem = result.name.removesuffix(SUFFIX)
-    return Pictures(result.with_name(f"{stem}{LABELLED}"), result.with_name(f"{stem}.sheet.png"))
+    strip = result.with_name(f"{stem}.identities.png") if tracked else None
+    return Pictures(result.with_name(f"{stem}{LABELLED}"), result.with_name(f"{stem}.sheet.png"), strip)
 
 
 def render(
@@ -37,7 +46,8 @@ def render(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Pictures:
-    """Write a result's labelled video and contact sheet into the folder `out`, or beside the result.
+    """Write a result's labelled video and contact sheet, and of a tracked one its strip of identities, into
+    the folder `out`, or beside the result.
 
     `video` tells where the video lies now if it was moved since.
 
@@ -49,8 +59,8 @@ def render(
     result = result if isinstance(result, Result) else read(result)
     folder = result.path.parent if out is None else Path(out)
     place = folder / result.path.name
-    pictures = pictures_of(place)
-    for path in (pictures.video, pictures.sheet):
+    pictures = pictures_of(place, tracked=bool(result.tracks))
+    for path in pictures.files.values():
         if path.exists() and not overwrite:
             raise ResultError(
                 "there is a file of this name already", where=path, fix="--overwrite replaces it"
@@ -71,6 +81,8 @@ def render(
     render_video(parts, opened, pictures.video, frames=frames, names=result.tracks, progress=told)
     parts = (part.poses for part in result)
     contact_sheet(parts, opened, pictures.sheet, title=place.stem, names=result.tracks)
+    if pictures.identities is not None:
+        identity_strip(result, pictures.identities, title=place.stem)
     return pictures
 
 

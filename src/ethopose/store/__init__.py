@@ -3,7 +3,7 @@
 from ethopose.store.atomic import make_folder, replacing, replacing_path
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
-from ethopose.store.joins import Joins, no_joins, read_joins, write_joins
+from ethopose.store.joins import UNSURE, Joins, no_joins, read_joins, write_joins
 from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
@@ -18,6 +18,7 @@ __all__ = [
     "SKIPPED",
     "SUFFIX",
     "UNDECODABLE",
+    "UNSURE",
     "Extra",
     "FrameTable",
     "Joins",

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 
 from ethopose.core import DataError, FormatError
 from ethopose.store.atomic import replacing
 from ethopose.store.tables import array_of, encode, table_of
 
 NAME = "joins.parquet"
+UNSURE = 0.9  # certainty; a person is asked to look at joins of less
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Joins:
     rival: Int32[np.ndarray, "join"]  # the track that it might have gone on as; -1: none
     x: Float32[np.ndarray, "join"]  # px, where the second begins
     y: Float32[np.ndarray, "join"]
+
+    @property
+    def unsure(self) -> Bool[np.ndarray, "join"]:
+        """Which ones a person should look at."""
+        return self.certainty < np.float32(UNSURE)
 
     def __len__(self) -> int:
         return len(self.track)

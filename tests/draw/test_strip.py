@@ -1,0 +1,139 @@
+"""The strip of identities: coloured where a track is there, white where it is not, marked where unsure."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from ethopose.core import Poses, Skeleton
+from ethopose.draw import PALETTE, identity_strip, render
+from ethopose.draw import strip as drawing
+from ethopose.draw.strip import ASIDE, UNSEEN, _picture, _presence
+from ethopose.media import VideoWriter, open_video
+from ethopose.store import FrameTable, Joins, Manifest, ModelRecord, start, write_joins
+
+POINT = Skeleton(("nose",), individuals=("anna", "bert"))
+
+
+def write_result(folder, frame, track, *, frames=100, names=("one", "two"), runs=None, part=32, video=None):
+    """A tracked result of rows of one keypoint each, 25 frames a second."""
+    runs = runs or ((0, frames - 1),)
+    manifest = Manifest(
+        skeleton=POINT,
+        tracks=tuple(names),
+        video=video or {"path": "gone.mp4", "sha256": "0"},
+        model=ModelRecord(name="m", digest="1"),
+        frames=runs,
+        part_frames=part,
+    )
+    with start(folder, manifest) as writer:
+        for first in range(0, manifest.n_frames, part):
+            of = manifest.selected(first, first + part)
+            row = np.flatnonzero(np.isin(frame, of))
+            n = len(row)
+            xy = np.stack([20 + frame[row] / 2, 30 + 20 * track[row]], -1).astype(np.float32)[:, None]
+            poses = Poses(
+                POINT,
+                frame[row],
+                xy,
+                np.ones((n, 1), np.float32),
+                np.ones(n, np.float32),
+                track[row].astype(np.int32),
+            )
+            count = (frame[row][:, None] == of).sum(0).astype(np.int32)
+            writer.write_part(FrameTable(of, of / 25, np.zeros(len(of), np.uint8), count), poses)
+        return writer.finish()
+
+
+def rows(*tracks):
+    """Frames and tracks, in order, of arrays of the frames in which each is there."""
+    frame = np.concatenate(tracks)
+    track = np.repeat(np.arange(len(tracks)), [len(each) for each in tracks])
+    order = np.argsort(frame, kind="stable")
+    return frame[order], track[order]
+
+
+def one_join(certainty):
+    return Joins(
+        *(np.array([value], dtype) for value, dtype in ((0, "i4"), (29, "i8"), (40, "i8"))),
+        np.array([certainty], np.float32),
+        np.array([1], np.int32),
+        *(np.zeros(1, np.float32) for _ in range(2)),
+    )
+
+
+def test_a_track_is_coloured_where_it_is_there_and_nowhere_else(tmp_path):
+    one, two = np.delete(np.arange(100), np.arange(30, 40)), np.arange(50, 100)
+    presence = _presence(write_result(tmp_path / "a.ethopose", *rows(one, two)))
+    picture = _picture(presence, np.array(PALETTE[:2], np.uint8))
+    assert picture.shape == (2, 100, 3)
+    for row, (there, colour) in enumerate(zip((one, two), PALETTE, strict=False)):
+        seen = np.isin(np.arange(100), there)
+        assert (picture[row, seen] == colour).all()
+        assert (picture[row, ~seen] == UNSEEN).all()
+
+
+def test_several_frames_in_a_column_are_as_pale_as_the_track_is_seldom_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "COLUMNS", 10)
+    presence = _presence(write_result(tmp_path / "a.ethopose", *rows(np.arange(25), np.arange(0, 100, 2))))
+    np.testing.assert_allclose(presence.share[0], [1, 1, 0.5, *[0] * 7])
+    np.testing.assert_allclose(presence.share[1], 0.5)
+
+
+def test_frames_that_were_not_selected_are_neither_there_nor_not(tmp_path):
+    runs = ((0, 19), (60, 79))
+    result = write_result(tmp_path / "a.ethopose", *rows(np.arange(10), np.arange(60, 80)), runs=runs)
+    presence = _presence(result)
+    picture = _picture(presence, np.array(PALETTE[:2], np.uint8))
+    assert (picture[:, 20:60] == ASIDE).all()
+    assert (picture[0, 60:80] == UNSEEN).all()
+
+
+def test_of_many_tracks_those_seen_most_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "MOST", 2)
+    result = write_result(
+        tmp_path / "a.ethopose", *rows(np.arange(50), np.arange(3), np.arange(9)), names=("a", "b", "c")
+    )
+    presence = _presence(result)
+    assert presence.tracks.tolist() == [0, 2]
+    assert presence.others == 1
+
+
+def ink(path):
+    picture = cv2.imread(str(identity_strip(*path))).astype(int)
+    return (picture.max(2) < 60).sum()
+
+
+def test_joins_are_marked_where_they_are_unsure(tmp_path):
+    result = write_result(tmp_path / "a.ethopose", *rows(np.arange(100), np.arange(100)))
+    plain = ink((result, tmp_path / "a.png"))
+    sure, unsure = (write_result(tmp_path / f"{name}.ethopose", result.frame, result.track) for name in "bc")
+    write_joins(sure.path, one_join(0.95))
+    write_joins(unsure.path, one_join(0.85))
+    assert ink((sure, tmp_path / "b.png")) == plain
+    assert ink((unsure, tmp_path / "c.png")) > plain + 20
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5000])
+def test_any_length_is_drawn(tmp_path, frames):
+    result = write_result(tmp_path / "a.ethopose", *rows(np.arange(frames)), frames=frames, names=("one",))
+    picture = cv2.imread(str(identity_strip(result, tmp_path / "a.png")))[..., ::-1]
+    assert (picture == PALETTE[0]).all(2).sum() > 20_000
+
+
+def test_it_lies_beside_the_video_and_the_sheet_of_a_tracked_result(tmp_path, ethopose_says):
+    with VideoWriter(tmp_path / "clip.mp4", 25, (96, 128)) as writer:
+        for _ in range(100):
+            writer.write(np.full((96, 128, 3), 90, np.uint8))
+    video = open_video(tmp_path / "clip.mp4").fingerprint()
+    result = write_result(tmp_path / "clip.tracked.ethopose", *rows(np.arange(100)), video=video)
+    said = ethopose_says("render", result.path, "--json")
+    told = json.loads(said.out)
+    assert told["identities"] == str(tmp_path / "clip.tracked.identities.png")
+    assert {"video", "sheet", "identities"} == told.keys()
+    with pytest.raises(Exception, match="file of this name already"):
+        render(result)
+    untracked = write_result(tmp_path / "clip.ethopose", *rows(np.arange(100)), video=video, names=())
+    assert render(untracked).identities is None
+    assert not (tmp_path / "clip.identities.png").exists()
