@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         UsageError,
         VideoError,
     )
-    from ethopose.draw import render
+    from ethopose.draw import render, review
     from ethopose.evaluate import Evaluation, evaluate
     from ethopose.families import Model, load
     from ethopose.families.conversion import convert
@@ -44,7 +44,7 @@ _HOMES = {
     ),
     "store": "Result read",
     "families.conversion": "convert",
-    "draw": "render",
+    "draw": "render review",
     "track": "track tracks",
     "families": "Model load",
     "predict": "Options Report predict",
@@ -64,6 +64,7 @@ __all__ = [  # noqa: RUF022  by use: what one calls, what one gets, what can go 
     "predict",
     "read",
     "render",
+    "review",
     "run",
     "track",
     "tracks",

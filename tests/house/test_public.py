@@ -10,7 +10,7 @@ import pytest
 import ethopose
 
 NAMES = """
-convert evaluate info labels load predict read render run track tracks train
+convert evaluate info labels load predict read render review run track tracks train
 Dataset Evaluation Labels Model Options Poses Report Result RunReport Skeleton Trained
 EthoposeError DataError FormatError InferenceError ModelError ResultError SpecError UsageError VideoError
 """

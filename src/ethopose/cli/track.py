@@ -9,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from ethopose.cli.screen import Screen
+from ethopose.core import UsageError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,22 +29,41 @@ def track(
         int | None,
         Option("-n", "--animals", min=1, help="How many there are; as many tracks at most go through all."),
     ] = None,
-    video: Annotated[Path | None, Option(help="Of a file of poses: where its video lies.")] = None,
+    video: Annotated[
+        Path | None,
+        Option(help="Where its video lies: of a file of poses; of a result with --review, if it was moved."),
+    ] = None,
     redo: Annotated[bool, Option("--redo", help="Find tracks anew where there are some.")] = False,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
+    review: Annotated[
+        bool, Option("--review", help="List the unsure joins, with clips; where there are tracks, these.")
+    ] = False,
+    clips: Annotated[
+        int | None, Option(min=0, help="With --review: so many clips at most; 20 if left out.")
+    ] = None,
 ) -> None:
     """Identities: which pose is which animal, through crossings and gaps, and how sure that is.
 
-    Example: ethopose track clip.mp4.mice.ethopose --animals 3
+    Example: ethopose track clip.mp4.mice.ethopose --animals 3 --review
     """
+    if clips is not None and not review:
+        raise UsageError("--clips is of no use without --review", fix="add it, or leave --clips out")
     import ethopose
-    from ethopose.store import UNSURE
+    from ethopose.store import UNSURE, is_result, read
 
     screen: Screen = context.obj
+    is_known = is_result(source)
     with screen.progress() as bar:
-        tracked = ethopose.track(
-            source, out, animals=animals, video=video, redo=redo, overwrite=overwrite, progress=bar
-        )
+        if review and is_known and read(source).tracks and not (redo or animals or out):
+            tracked = read(source)
+        else:
+            place = None if review and is_known else video
+            tracked = ethopose.track(
+                source, out, animals=animals, video=place, redo=redo, overwrite=overwrite, progress=bar
+            )
+        if review:
+            moved, most = video if is_known else None, 20 if clips is None else clips
+            doubts = ethopose.review(tracked, video=moved, clips=most, overwrite=overwrite, progress=bar)
     joins = tracked.joins
     unsure = int(joins.unsure.sum())
     data = {
@@ -57,6 +77,9 @@ def track(
         ("tracks", _names(tracked.tracks)),
         ("joins", f"{len(joins)}, of which {unsure} are unsure (less than {UNSURE:.0%})"),
     ]
+    if review:
+        data |= {"review": str(doubts.path), "clips": len(doubts.clips)}
+        rows.append(("review", f"{doubts.path} (a list and {len(doubts.clips)} clips)"))
     screen.report(data, rows)
 
 

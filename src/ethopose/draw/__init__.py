@@ -4,12 +4,14 @@ from ethopose.draw.labelled import render_video
 from ethopose.draw.marks import marks
 from ethopose.draw.overlay import PALETTE, Style, overlay
 from ethopose.draw.result import Pictures, pictures_of, render
+from ethopose.draw.review import Review, review
 from ethopose.draw.sheet import contact_sheet, page, write_png
 from ethopose.draw.strip import identity_strip
 
 __all__ = [
     "PALETTE",
     "Pictures",
+    "Review",
     "Style",
     "contact_sheet",
     "identity_strip",
@@ -19,5 +21,6 @@ __all__ = [
     "pictures_of",
     "render",
     "render_video",
+    "review",
     "write_png",
 ]
