@@ -46,7 +46,7 @@ def test_an_option_that_a_page_of_deeplabcut_names_is_one_of_ours():
 
     known = {"--json", "--debug", "--log", "-q", "-v"}  # of every command
     for command in get_command(app).commands.values():
-        known.update(option for parameter in command.params for option in parameter.opts)
+        known.update(name for each in command.params for name in (*each.opts, *each.secondary_opts))
     for page in ROOT.glob("docs/deeplabcut*.md"):
         named = {option for span in SPANS.findall(page.read_text()) for option in OPTIONS.findall(span)}
         assert named <= known, page.name

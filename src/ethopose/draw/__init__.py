@@ -1,5 +1,6 @@
 """Pictures of poses: on one frame, on a whole video, on a sheet of frames, of a result."""
 
+from ethopose.draw.detections import DETECTIONS
 from ethopose.draw.labelled import render_video
 from ethopose.draw.marks import marks
 from ethopose.draw.overlay import PALETTE, Style, overlay
@@ -9,6 +10,7 @@ from ethopose.draw.sheet import contact_sheet, page, write_png
 from ethopose.draw.strip import identity_strip
 
 __all__ = [
+    "DETECTIONS",
     "PALETTE",
     "Pictures",
     "Review",

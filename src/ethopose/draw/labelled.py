@@ -10,6 +10,7 @@ from jaxtyping import Int64, UInt8
 
 from ethopose.core import Poses
 from ethopose.draw.overlay import Style, overlay, resized, write_text
+from ethopose.draw.trails import Trails
 from ethopose.media import Video, VideoWriter
 
 BLOCK = 16  # frames in memory at once
@@ -48,11 +49,13 @@ def render_video(
     called. A frame that cannot be decoded stays in its place, black and with a note. Raises VideoError.
     """
     rows = PosesByFrame(poses)
+    trails = Trails(style.trail, style.scale) if style is not None and style.trail else None
     with VideoWriter(path, video.fps, video.shape) as writer:
         for block in video.blocks(frames, BLOCK):
             for frame, image, status in zip(block.frame, block.image, block.status, strict=True):
                 found = rows.at(int(frame))
-                drawn = overlay(image, found, style=style, names=names) if found is not None else image
+                below = image if trails is None else trails(image, found, float(video.time[frame]))
+                drawn = overlay(below, found, style=style, names=names) if found is not None else below
                 noted = note_undecodable(drawn, int(status))
                 # images of a folder may differ in size, frames of a video may not
                 writer.write(noted if noted.shape == video.shape else resized(noted, video.shape[:2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -34,6 +35,9 @@ class Style:
     cutoff: float = 0.2  # keypoints of less confidence are hollow, their edges thin
     labels: bool = True  # write the name of the individual or track
     scale: float = 1.0  # of points, lines and letters, against what suits the frame's size
+    color_by: Literal["individual", "keypoint"] = "individual"  # by keypoint, edges are white
+    skeleton: bool = True  # draw edges
+    trail: float = 0.0  # seconds of a track that a labelled video shows behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,22 @@ def overlay(
     for row in range(len(poses)):
         found = (np.abs(poses.xy[row]) < FAR).all(axis=1)  # NaN compares as not found
         sure = found & ~(poses.confidence[row] < style.cutoff)  # no confidence told: drawn as sure
-        colour = PALETTE[_identity(poses, row) % len(PALETTE)]
-        _draw_edges(canvas, poses, row, (found, sure), colour, pen)
-        _draw_keypoints(canvas, poses.xy[row], (found, sure), colour, pen)
+        own = PALETTE[identity(poses, row) % len(PALETTE)]
+        by_keypoint = style.color_by == "keypoint"
+        if style.skeleton:
+            _draw_edges(canvas, poses, row, (found, sure), PAPER if by_keypoint else own, pen)
+        colours = [PALETTE[k % len(PALETTE)] if by_keypoint else own for k in range(len(found))]
+        _draw_keypoints(canvas, poses.xy[row], (found, sure), colours, pen)
         name = _name(poses, row, names) if style.labels else ""
         if name and found.any():
             x, y = min(poses.xy[row][found], key=lambda point: point[1])
             place = (float(x), float(y) - 2 * pen.radius - 0.4 * pen.text)
-            write_text(canvas, name, place, pen.text, colour, centred=True)
+            write_text(canvas, name, place, pen.text, own, centred=True)
     return canvas
 
 
-def _identity(poses: Poses, row: int) -> int:
+def identity(poses: Poses, row: int) -> int:
+    """What gives an animal its colour: its individual, else its track, else its place among the rows."""
     for identity in (int(poses.individual[row]), int(poses.track[row])):
         if identity >= 0:
             return identity
@@ -112,10 +120,14 @@ def _draw_edges(
 
 
 def _draw_keypoints(
-    canvas: np.ndarray, xy: Float32[np.ndarray, "keypoint 2"], certainty: Certainty, colour: Colour, pen: Pen
+    canvas: np.ndarray,
+    xy: Float32[np.ndarray, "keypoint 2"],
+    certainty: Certainty,
+    colours: Sequence[Colour],
+    pen: Pen,
 ) -> None:
     radius, rim = (round(size * (1 << SHIFT)) for size in (pen.radius, pen.radius + pen.line / 2))
-    for point, is_found, is_sure in zip(xy, *certainty, strict=True):
+    for point, is_found, is_sure, colour in zip(xy, *certainty, colours, strict=True):
         if is_found and is_sure:
             cv2.circle(canvas, fixed(point), rim, INK, cv2.FILLED, cv2.LINE_AA, SHIFT)
         if is_found:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ethopose.core import ResultError, VideoError
+from ethopose.core import ResultError, UsageError, VideoError
+from ethopose.draw.detections import DETECTIONS, every_detection
 from ethopose.draw.labelled import render_video
+from ethopose.draw.overlay import Style
 from ethopose.draw.sheet import contact_sheet
 from ethopose.draw.strip import identity_strip
 from ethopose.media import LABELLED, Caution, Video, open_recording
@@ -43,20 +45,26 @@ def render(
     out: Path | str | None = None,
     *,
     video: Path | str | None = None,
+    style: Style | None = None,
+    detections: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Pictures:
     """Write a result's labelled video and contact sheet, and of a tracked one its strip of identities, into
     the folder `out`, or beside the result.
 
-    `video` tells where the video lies now if it was moved since.
+    `video` tells where the video lies now if it was moved since. With `detections` all that was found is
+    drawn, whosever it is: every peak of the network, where the result holds them.
 
     Raises:
         FormatError: `result` is none.
+        UsageError: trails are asked for, and there are no tracks.
         VideoError: the video is gone, or it is another one.
         ResultError: the files are there already, or no frame is stored yet.
     """
     result = result if isinstance(result, Result) else read(result)
+    if style is not None and style.trail and not (result.tracks or result.skeleton.individuals):
+        raise UsageError("there are no tracks to draw", where=result.path, fix="ethopose track finds them")
     folder = result.path.parent if out is None else Path(out)
     place = folder / result.path.name
     pictures = pictures_of(place, tracked=bool(result.tracks))
@@ -77,10 +85,13 @@ def render(
         if progress:
             progress(done, len(frames))
 
-    parts = (part.poses for part in result)
-    render_video(parts, opened, pictures.video, frames=frames, names=result.tracks, progress=told)
-    parts = (part.poses for part in result)
-    contact_sheet(parts, opened, pictures.sheet, title=place.stem, names=result.tracks)
+    style = style or (DETECTIONS if detections else Style())
+    shown = (every_detection(result, part) if detections else part.poses for part in result)
+    render_video(
+        shown, opened, pictures.video, frames=frames, style=style, names=result.tracks, progress=told
+    )
+    shown = (every_detection(result, part) if detections else part.poses for part in result)
+    contact_sheet(shown, opened, pictures.sheet, title=place.stem, style=style, names=result.tracks)
     if pictures.identities is not None:
         identity_strip(result, pictures.identities, title=place.stem)
     return pictures
