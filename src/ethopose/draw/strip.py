@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = 1800  # of the picture; a longer video has several frames in each
 MOST = 60  # tracks; the ones seen most are drawn
 UNSEEN, ASIDE = (255, 255, 255), (232, 232, 235)  # a track that is not there; frames that were not selected
-WIDTH, ROW, AROUND, SPACE = 14, 0.3, 1.3, 2.0  # inches: of all, of a track, above and below, at the sides
+WIDTH, ROW, AROUND, SPACE = 14, 0.3, 1.0, 2.0  # inches: of all, of a track, above and below, at the sides
 UNITS = (("s", 1.0, 180.0), ("min", 60.0, 3 * 3600.0), ("h", 3600.0, np.inf))  # seconds, up to how many
 
 
