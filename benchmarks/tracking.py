@@ -2,12 +2,12 @@
 
     python benchmarks/tracking.py shared/data/tracking [--only crossings crowd] [--out benchmarks]
 
-For each world three seeds (the recorded one, +100, +200), and of each figure the middle one. `bound` gives every
-pose its true animal: the most that these poses allow. The peers' trackers are those of ethopose that are equal to
-them row by row (`tests/track`): sleap-nn 0.3.5's classic tracker with its defaults, with the number of animals
-known, and with local queues; its ocsort, bytetrack and sort; DeepLabCut's ellipse, box and skeleton trackers with
-its stitcher. `+ looks` has the world's appearance vectors. Writes `tracking.md` with a table of each world, and
-`tracking.png`: how often joins were right, by how sure they were.
+For each world three seeds (the recorded one, +100, +200), and of each figure the middle one. `bound` gives
+every pose its true animal: the most that these poses allow. The peers' trackers are those of ethopose that
+are equal to them row by row (`tests/track`): sleap-nn 0.3.5's classic tracker with its defaults, with the
+number of animals known, and with its Kalman filter; its ocsort, bytetrack and sort; DeepLabCut's ellipse, box
+and skeleton trackers with its stitcher. `+ looks` has the world's appearance vectors. Writes `tracking.md`
+with a table of each world, and `tracking.png`: how often joins were right, by how sure they were.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 
 from ethopose.core import EthoposeError, Poses, Skeleton
 from ethopose.metrics import Sightings, closeness, identity, join_reliability, sightings
-from ethopose.track import Memory, Rows, follow, in_chunks
+from ethopose.track import Memory, Rows, deeplabcut, follow, in_chunks
 from ethopose.track.sleap.classic import ClassicTracker
 from ethopose.track.sleap.mot.options import mot_options
 from ethopose.track.sleap.mot.tracker import track_video
@@ -43,7 +43,8 @@ Tracker = Callable[[World], np.ndarray]
 def simulator(folder: Path) -> Any:
     """The worlds' own module."""
     spec = spec_from_file_location("simulate", folder / "simulate.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -115,6 +116,25 @@ def mot(name: str) -> Tracker:
     return run
 
 
+def stitched(method: str) -> Tracker:
+    """DeepLabCut's tracker of that name, and its stitcher."""
+
+    def run(world: World) -> np.ndarray:
+        columns = (world[f"det_{column}"] for column in ("frame", "xy", "conf"))
+        frame, xy, sure = (column.astype(np.float64) for column in columns)
+        told = deeplabcut.tracklets(frame.astype(np.int64), xy, sure, method=method)
+        track = np.full(len(frame), -1)
+        n_tracks = world["gt_visible"].shape[1]
+        try:
+            found = deeplabcut.stitch(frame.astype(np.int64), told.xy, sure, told.track, n_tracks=n_tracks)
+        except EthoposeError:  # what it cannot stitch is measured as it was tracked
+            return np.asarray(told.track)
+        track[found.row] = found.track
+        return track
+
+    return run
+
+
 METHODS: dict[str, Tracker] = {
     "bound": bound,
     "ethopose": ours,
@@ -124,6 +144,9 @@ METHODS: dict[str, Tracker] = {
     "sleap-nn ocsort": mot("ocsort"),
     "sleap-nn bytetrack": mot("bytetrack"),
     "sleap-nn sort": mot("sort"),
+    "DeepLabCut ellipse": stitched("ellipse"),
+    "DeepLabCut box": stitched("box"),
+    "DeepLabCut skeleton": stitched("skeleton"),
 }
 
 
