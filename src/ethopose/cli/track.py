@@ -29,9 +29,20 @@ def track(
         int | None,
         Option("-n", "--animals", min=1, help="How many there are; as many tracks at most go through all."),
     ] = None,
+    method: Annotated[
+        str,
+        Option(
+            help="ethopose; of DeepLabCut ellipse, box, skeleton; of sleap-nn simple, flow, sort, bytetrack, "
+            "ocsort."
+        ),
+    ] = "ethopose",
+    option: Annotated[
+        list[str] | None,
+        Option("--option", metavar="NAME=VALUE", help="Of another tool's --method, by its own name; repeat."),
+    ] = None,
     video: Annotated[
         Path | None,
-        Option(help="Where its video lies: of a file of poses; of a result with --review, if it was moved."),
+        Option(help="Where its video lies: of a file of poses; of a result for --review and flow, if moved."),
     ] = None,
     redo: Annotated[bool, Option("--redo", help="Find tracks anew where there are some.")] = False,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
@@ -57,9 +68,17 @@ def track(
         if review and is_known and read(source).tracks and not (redo or animals or out):
             tracked = read(source)
         else:
-            place = None if review and is_known else video
+            place = None if review and is_known and method != "flow" else video
             tracked = ethopose.track(
-                source, out, animals=animals, video=place, redo=redo, overwrite=overwrite, progress=bar
+                source,
+                out,
+                animals=animals,
+                method=method,
+                options=_options(option or []),
+                video=place,
+                redo=redo,
+                overwrite=overwrite,
+                progress=bar,
             )
         if review:
             moved, most = video if is_known else None, 20 if clips is None else clips
@@ -81,6 +100,14 @@ def track(
         data |= {"review": str(doubts.path), "clips": len(doubts.clips)}
         rows.append(("review", f"{doubts.path} (a list and {len(doubts.clips)} clips)"))
     screen.report(data, rows)
+
+
+def _options(told: list[str]) -> dict[str, str]:
+    for each in told:
+        if "=" not in each:
+            raise UsageError(f"--option {each}", fix="write it NAME=VALUE")
+    pairs = (each.partition("=") for each in told)
+    return {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}
 
 
 def _names(tracks: tuple[str, ...]) -> str:

@@ -16,9 +16,8 @@ from ethopose.draw.labelled import note_undecodable
 from ethopose.draw.legend import draw_mark
 from ethopose.draw.marks import enlarged
 from ethopose.draw.overlay import PAPER, overlay, rescaled, resized, write_text
-from ethopose.draw.result import video_of
 from ethopose.media import Video, VideoWriter
-from ethopose.store import SUFFIX, Joins, Result, make_folder, read, replacing
+from ethopose.store import SUFFIX, Joins, Result, make_folder, read, replacing, video_of
 from ethopose.store.atomic import remove
 
 LIST = "joins.csv"

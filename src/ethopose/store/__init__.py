@@ -1,6 +1,6 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
-from ethopose.store.atomic import make_folder, replacing, replacing_path
+from ethopose.store.atomic import TEMPORARY, make_folder, replacing, replacing_path
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.joins import UNSURE, Joins, no_joins, read_joins, write_joins
@@ -8,6 +8,7 @@ from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
 from ethopose.store.result import SUFFIX, Part, Result, is_result, read, state_before
+from ethopose.store.sources import video_of
 from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable, State
 from ethopose.store.writer import Writer, start
 
@@ -17,6 +18,7 @@ __all__ = [
     "OK",
     "SKIPPED",
     "SUFFIX",
+    "TEMPORARY",
     "UNDECODABLE",
     "UNSURE",
     "Extra",
@@ -48,5 +50,6 @@ __all__ = [
     "start",
     "state_before",
     "store_part",
+    "video_of",
     "write_joins",
 ]

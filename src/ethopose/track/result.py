@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -17,7 +18,9 @@ from pydantic import JsonValue
 from ethopose.core import Poses, ResultError, UsageError
 from ethopose.formats.importing import import_poses
 from ethopose.store import (
+    OK,
     SUFFIX,
+    TEMPORARY,
     Joins,
     Manifest,
     Part,
@@ -25,12 +28,16 @@ from ethopose.store import (
     Result,
     Writer,
     is_result,
+    no_joins,
+    plain_columns,
     read,
     start,
     store_part,
+    video_of,
     write_joins,
 )
 from ethopose.track.following import Followed, Rows, follow, in_chunks
+from ethopose.track.peers import OURS, Method
 from ethopose.track.spool import DiskSpool
 
 AT_ONCE, THREADS = 16, 2  # parts that are written
@@ -43,49 +50,67 @@ class Tracking:
     """How a result is tracked."""
 
     animals: int | None = None  # None: nobody knows
+    method: str = OURS
+    options: Mapping[str, str] = field(default_factory=dict)  # of another tool's method, by its own names
     redo: bool = False  # tracks that are there already are found anew
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.animals is not None and self.animals < 1:
             raise UsageError(f"{self.animals} animals", fix="give 1 or more, or leave it out")
+        Method(self.method, self.options)
+
+    @property
+    def tracker(self) -> Method:
+        """The method with its options."""
+        return Method(self.method, self.options)
 
 
 def track(
     source: Result | Path | str,
     out: Path | str | None = None,
     *,
-    animals: int | None = None,
     video: Path | str | None = None,
-    redo: bool = False,
-    overwrite: bool = False,
     progress: Progress | None = None,
+    **how: Any,
 ) -> Result:
     """Who is who: the rows of a result, or of a file of poses of another tool, with their tracks, as a new
     result at `out`, or beside the source.
 
-    With `animals` there are at most so many tracks, through the whole video; without, poses are joined as
-    long as that is likelier than that they are of two animals. Where the model tells individuals apart, what
-    it said counts, over each track as a whole. `video` tells where the video of a file lies now. A run that
-    was killed goes on where it stopped.
+    Args:
+        source: a result, its folder, or a file that `read_poses` knows.
+        out: the folder of the new result.
+        video: where the video lies now, of a file of poses, or for `flow`.
+        progress: told what is done, how many frames of it, and of how many.
+        how: the fields of `Tracking`. With `animals` there are at most so many tracks, through the whole
+            video; without, poses are joined as long as that is likelier than that they are of two animals.
+            Where the model tells individuals apart, what it said counts, over each track as a whole. Another
+            `method` is a tracker of another tool, with its `options`: `ellipse`, `box`, `skeleton`
+            (DeepLabCut 3.0.1; stitched where `animals` is given), `simple`, `flow`, `sort`, `bytetrack`,
+            `ocsort` (sleap-nn 0.3.5); these hold all poses in memory and make no joins.
+
+    A run that was killed goes on where it stopped.
 
     Raises:
-        UsageError: there are tracks already, and not `redo`; or `animals` is less than 1.
+        UsageError: there are tracks already, and not `redo`; no such method or option; nothing looks at
+            `video`.
         ResultError: the source is unfinished, or there is something else at `out`.
         FormatError: the source is neither, or it is damaged.
-        VideoError: `video` cannot be read, or is given for a result, which knows its own.
+        VideoError: the video cannot be read, and is needed.
     """
-    how = Tracking(animals, redo=redo, overwrite=overwrite)
+    if unknown := sorted(how.keys() - {each.name for each in fields(Tracking)}):
+        raise UsageError(f"tracking has no option {unknown[0]}", fix="see ethopose.track.Tracking")
+    told = Tracking(**how)
     if isinstance(source, Result) or is_result(Path(source)):
-        if video is not None:
-            raise UsageError("a result knows its video", fix="leave out --video")
+        if video is not None and not told.tracker.looks:
+            raise UsageError(f"the method {told.method} does not look at the video", fix="leave out --video")
         result = source if isinstance(source, Result) else read(source)
-        return track_result(result, Path(out or tracked_path(result.path)), how, progress)
+        return track_result(result, Path(out or tracked_path(result.path)), told, progress, video=video)
     path = Path(source)
     target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX))
-    with tempfile.TemporaryDirectory(prefix=".ethopose-", dir=target.absolute().parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=target.absolute().parent) as folder:
         imported = import_poses(path, Path(folder) / "poses", video=None if video is None else Path(video))
-        return track_result(imported, target, how, progress)
+        return track_result(imported, target, told, progress, origin=path)
 
 
 def tracked_path(source: Path) -> Path:
@@ -93,8 +118,17 @@ def tracked_path(source: Path) -> Path:
     return source.with_name(source.name.removesuffix(SUFFIX) + TRACKED)
 
 
-def track_result(source: Result, out: Path, how: Tracking, progress: Progress | None = None) -> Result:
-    """Write a result with the rows of another one, and whose they are.
+def track_result(
+    source: Result,
+    out: Path,
+    how: Tracking,
+    progress: Progress | None = None,
+    *,
+    video: Path | str | None = None,
+    origin: Path | None = None,
+) -> Result:
+    """Write a result with the rows of another one, and whose they are; `origin` is the file that this one was
+    read from, where it was.
 
     Rows that belong to no track stay, as -1. A run that was killed goes on where it stopped.
 
@@ -103,25 +137,64 @@ def track_result(source: Result, out: Path, how: Tracking, progress: Progress | 
         UsageError: the source has tracks already.
         FormatError: a part of the source is damaged.
     """
-    _check(source, how)
+    _check(source, out, how)
     with start(out, _manifest(source, how), overwrite=how.overwrite) as writer:
         if writer.finished:
             return writer.finish()
         began = datetime.now(UTC)
-        with tempfile.TemporaryFile(dir=out) as file:
-            spool = DiskSpool(file)
-            told = _told(progress, source)
-            followed = follow(
-                lambda: _rows(source), how.animals, spool, looks=_is_named(source), progress=told
-            )
-            names = _names(source, followed, spool)
-            _write(writer, source, followed, spool, names, told)
-        write_joins(out, joins_of(followed))
-        spent = (datetime.now(UTC) - began).total_seconds()
-        notes: dict[str, JsonValue] = {"from": str(source.path), "seconds": round(spent, 3)}
-        if np.isfinite(followed.told):
-            notes["told_apart"] = round(followed.told, 3)
-        return writer.finish({"tracked": notes}, tracks=names.tracks)
+        told = _told(progress, source)
+        notes: dict[str, JsonValue] = {"from": str(origin or source.path)}
+        if how.method == OURS:
+            names = _followed(writer, source, how, notes, told)
+        else:
+            names = _reproduced(writer, source, how, video, told)
+        notes["seconds"] = round((datetime.now(UTC) - began).total_seconds(), 3)
+        return writer.finish({"tracked": notes}, tracks=names)
+
+
+def _followed(
+    writer: Writer,
+    source: Result,
+    how: Tracking,
+    notes: dict[str, JsonValue],
+    told: Callable[[str, int], None],
+) -> tuple[str, ...]:
+    """All parts and the joins; gives the names of the tracks."""
+    with tempfile.TemporaryFile(dir=writer.path, prefix=TEMPORARY) as file:
+        spool = DiskSpool(file)
+        followed = follow(lambda: _rows(source), how.animals, spool, looks=_is_named(source), progress=told)
+        names = _names(source, followed, spool)
+        stream = _Stream(source, followed, spool)
+        tracked = ((part, _tracked(part, *stream.next(len(part.poses)), names)) for part in source)
+        _write(writer, tracked, told)
+    write_joins(writer.path, joins_of(followed))
+    if np.isfinite(followed.told):
+        notes["told_apart"] = round(followed.told, 3)
+    return names.tracks
+
+
+def _reproduced(
+    writer: Writer,
+    source: Result,
+    how: Tracking,
+    video: Path | str | None,
+    told: Callable[[str, int], None],
+) -> tuple[str, ...]:
+    """All parts, as another tool's tracker has them."""
+    images = None
+    looked = source.frames.frame[source.frames.status == OK]
+    if how.tracker.looks:
+        seen = video_of(source, video)
+        images = (block.image[0] for block in seen.blocks(looked, 1, gray=seen.gray))
+    poses = how.tracker(source.poses, looked, how.animals, images)
+    _write(writer, ((part, _rows_of(poses, part)) for part in source), told)
+    write_joins(writer.path, no_joins())
+    return tuple(f"track_{number + 1}" for number in range(int(poses.track.max(initial=-1)) + 1))
+
+
+def _rows_of(poses: Poses, part: Part) -> Poses:
+    frame = part.frames.frame
+    return poses[slice(*np.searchsorted(poses.frame, [frame[0], frame[-1] + 1]))]
 
 
 def joins_of(followed: Followed) -> Joins:
@@ -139,7 +212,9 @@ def joins_of(followed: Followed) -> Joins:
     )
 
 
-def _check(source: Result, how: Tracking) -> None:
+def _check(source: Result, out: Path, how: Tracking) -> None:
+    if out.resolve() == source.path.resolve():
+        raise UsageError("a result is not tracked into itself", where=out, fix="choose another -o")
     if not source.finished:
         what = "the result is not finished, and its tracks would end where it does"
         raise ResultError(what, where=source.path, fix="start the command that makes it again")
@@ -150,17 +225,12 @@ def _check(source: Result, how: Tracking) -> None:
 
 def _manifest(source: Result, how: Tracking) -> Manifest:
     """What the tracked result is to be."""
-    settings = {**source.manifest.settings, "track": {"method": "ethopose", "animals": how.animals}}
-    return source.manifest.model_copy(
-        update={
-            "settings": settings,
-            "tracks": (),
-            "lists": {},
-            "parts": (),
-            "exports": {},
-            "state": "running",
-        }
-    )
+    told = {"method": how.method, "animals": how.animals, **how.options}
+    settings = {**source.manifest.settings, "track": told}
+    anew: dict[str, Any] = {"tracks": (), "lists": {}, "parts": (), "exports": {}, "state": "running"}
+    if how.method != OURS:  # it may have other rows, of which nothing else is known
+        anew["columns"] = plain_columns(source.skeleton)
+    return source.manifest.model_copy(update={"settings": settings, **anew})
 
 
 def _is_named(source: Result) -> bool:
@@ -208,35 +278,28 @@ def _names(source: Result, followed: Followed, spool: DiskSpool) -> _Names:
     return _Names(tuple(names), individual)
 
 
-def _write(
-    writer: Writer,
-    source: Result,
-    followed: Followed,
-    spool: DiskSpool,
-    names: _Names,
-    told: Callable[[str, int], None],
-) -> None:
+def _write(writer: Writer, parts: Iterable[tuple[Part, Poses]], told: Callable[[str, int], None]) -> None:
     """The parts that are not there yet, some at a time: they are encoded beside one another, and entered
     at once, since each time the whole manifest is written."""
     there = {part.first for part in writer.manifest.parts}
-    stream = _Stream(source, followed, spool)
+    extra = set(writer.manifest.extra_columns)
 
-    def store(told: tuple[Part, np.ndarray, np.ndarray]) -> PartRecord:
-        part, track, sure = told
-        return store_part(
-            writer.path, writer.manifest, part.frames, _tracked(part, track, sure, names), part.extra
-        )
+    def store(both: tuple[Part, Poses]) -> PartRecord:
+        part, poses = both
+        frame = part.frames.frame
+        animals = np.searchsorted(poses.frame, frame, "right") - np.searchsorted(poses.frame, frame)
+        frames = replace(part.frames, animals=animals.astype(np.int32))
+        more = {name: column for name, column in part.extra.items() if name in extra}
+        return store_part(writer.path, writer.manifest, frames, poses, more)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for parts in _batched(source, AT_ONCE):
-            told_of = [(part, *stream.next(len(part.poses))) for part in parts]
-            new = [told for told in told_of if int(told[0].frames.frame[0]) not in there]
-            if new:
+        for some in _batched(parts, AT_ONCE):
+            if new := [both for both in some if int(both[0].frames.frame[0]) not in there]:
                 writer.enter(list(pool.map(store, new)))
-            told("writing", int(parts[-1].frames.frame[-1]) + 1)
+            told("writing", int(some[-1][0].frames.frame[-1]) + 1)
 
 
-def _batched(source: Iterable[Part], count: int) -> Iterator[list[Part]]:
+def _batched(source: Iterable[tuple[Part, Poses]], count: int) -> Iterator[list[tuple[Part, Poses]]]:
     """So many parts at a time."""
     waiting = iter(source)
     while parts := list(islice(waiting, count)):

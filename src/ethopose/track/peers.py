@@ -1,0 +1,165 @@
+"""The trackers of other tools by name, for those who must reproduce what these gave them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from pydantic import TypeAdapter, ValidationError
+
+from ethopose.core import Poses, UsageError
+from ethopose.track import deeplabcut
+from ethopose.track.sleap.classic import ClassicTracker
+from ethopose.track.sleap.mot.options import TRACKERS, MotOptions, mot_options
+from ethopose.track.sleap.mot.tracker import track_video
+from ethopose.track.sleap.options import ClassicOptions
+
+OURS = "ethopose"
+CLASSIC = {"simple": False, "flow": True}  # of sleap-nn, and whether it looks at the frames
+METHODS = (OURS, *deeplabcut.METHODS, *CLASSIC, *TRACKERS)
+
+Options = Mapping[str, str]
+Images = Iterator[UInt8[np.ndarray, "height width channel"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A tracker by name, with its options under the names that its tool gives them."""
+
+    name: str = OURS
+    options: Options = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in METHODS:
+            raise UsageError(f"no method is named {self.name!r}", fix=f"choose from {', '.join(METHODS)}")
+        if self.name == OURS and self.options:
+            what = f"the method {OURS} has no option {next(iter(self.options))}"
+            raise UsageError(what, fix="it learns from the video; leave it out")
+        self._check()
+
+    @property
+    def looks(self) -> bool:
+        """Whether it needs the frames of the video."""
+        return CLASSIC.get(self.name, False)
+
+    def _check(self) -> None:
+        """Raises UsageError for options that it has not, or values that make no sense."""
+        if self.name in deeplabcut.METHODS:
+            self._deeplabcut()
+        elif self.name in CLASSIC:
+            self._classic(None)
+        elif self.name != OURS:
+            self._mot()
+
+    def __call__(
+        self, poses: Poses, looked: Int64[np.ndarray, "frame"], animals: int | None, images: Images | None
+    ) -> Poses:
+        """The rows as the tool leaves them, sorted by frame, with their tracks. `looked` are the frames that
+        were predicted; `images` are those of the video, in order, where it `looks`."""
+        if self.name in deeplabcut.METHODS:
+            return self._by_deeplabcut(poses, animals)
+        if self.name in CLASSIC:
+            return self._by_classic(poses, looked, animals, images)
+        columns = poses.frame, poses.xy, poses.confidence, poses.score
+        told = track_video(self._mot(), *columns, looked=looked)
+        return replace(poses, track=told.track, identity_score=told.score)
+
+    def _by_deeplabcut(self, poses: Poses, animals: int | None) -> Poses:
+        """Tracklets, and where the number of animals is known, stitched. Poses that nobody saw, which
+        `skeleton` makes up, are rows of confidence 1."""
+        following, stitching = self._deeplabcut()
+        told = deeplabcut.tracklets(
+            poses.frame, poses.xy, poses.confidence, method=self.name, options=following
+        )
+        count, more = len(poses), len(told.invented_frame)
+        row = np.concatenate([np.arange(count), np.full(more, -1)])
+        frame = np.concatenate([poses.frame, told.invented_frame])
+        xy = np.concatenate([told.xy, told.invented_xy]).astype(np.float32)
+        sure = np.concatenate([poses.confidence, np.ones((more, xy.shape[1]), np.float32)])
+        track = np.concatenate([told.track, told.invented_track])
+        order = np.argsort(frame, kind="stable")
+        if animals is not None:
+            frame, xy, sure, track, row = (each[order] for each in (frame, xy, sure, track, row))
+            found = deeplabcut.stitch(frame, xy, sure, track, n_tracks=animals, options=stitching)
+            order, track = found.row, found.track
+            by_frame = np.argsort(frame[order], kind="stable")
+            order, track = order[by_frame], track[by_frame]
+        else:
+            track = track[order]
+        score = np.append(poses.score, np.float32(1))[row[order]]
+        individual = np.append(poses.individual, np.int16(-1))[row[order]]
+        columns = frame[order], xy[order], sure[order], score, track.astype(np.int32), individual
+        return Poses(poses.skeleton, *columns)
+
+    def _by_classic(
+        self, poses: Poses, looked: np.ndarray, animals: int | None, images: Images | None
+    ) -> Poses:
+        """Rows that sleap-nn takes out of its result stay, without a track."""
+        tracker = ClassicTracker(self._classic(animals))
+        track, score = np.full(len(poses), -1, np.int32), np.full(len(poses), np.nan, np.float32)
+        at = np.searchsorted(poses.frame, np.append(looked, np.iinfo(np.int64).max))
+        for frame, first, stop in zip(looked.tolist(), at, at[1:], strict=False):
+            rows = slice(int(first), int(stop))
+            image = None if images is None else next(images)
+            columns = poses.xy[rows], poses.confidence[rows], poses.score[rows]
+            told = tracker(frame, *columns, image=image)
+            track[rows], score[rows] = told.track, told.score
+        return replace(poses, track=track, identity_score=score)
+
+    def _deeplabcut(self) -> tuple[deeplabcut.TrackletOptions, deeplabcut.StitchOptions]:
+        kinds = deeplabcut.TrackletOptions, deeplabcut.StitchOptions
+        names = [{each.name for each in fields(kind)} for kind in kinds]
+        _refuse(self.name, self.options, names[0] | names[1])
+        both = [
+            _typed(kind, {name: value for name, value in self.options.items() if name in known})
+            for kind, known in zip(kinds, names, strict=True)
+        ]
+        return both[0], both[1]
+
+    def _classic(self, animals: int | None) -> ClassicOptions:
+        """The number of animals is what sleap-nn calls `max_tracks`, unless an option names it."""
+        given: dict[str, Any] = dict(self.options)
+        _refuse(self.name, given, {each.name for each in fields(ClassicOptions)} - {"use_flow"})
+        if animals is not None and not {"max_tracks", "tracking_target_instance_count"} & given.keys():
+            given["max_tracks"] = animals
+        options: ClassicOptions = _typed(ClassicOptions, {**given, "use_flow": CLASSIC[self.name]})
+        return options
+
+    def _mot(self) -> MotOptions:
+        given: dict[str, Any] = dict(self.options)
+        preset = str(given.pop("preset", "animal"))
+        _refuse(self.name, given, {*(each.name for each in fields(MotOptions)), "scoring_method"})
+        plain = {name: _plain(str(value)) for name, value in given.items()}
+        return mot_options(self.name, preset=preset, **plain)
+
+
+def _refuse(method: str, given: Mapping[str, Any], known: set[str]) -> None:
+    if unknown := [name for name in given if name not in known]:
+        what = f"the method {method} has no option {unknown[0]}"
+        raise UsageError(what, fix=f"choose from {', '.join(sorted(known))}")
+
+
+def _typed(kind: Any, given: Mapping[str, Any]) -> Any:
+    """Options from their texts."""
+    plain = {name: _plain(value) if isinstance(value, str) else value for name, value in given.items()}
+    try:
+        return TypeAdapter(kind).validate_python(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{where} is {first['input']!r}: {first['msg']}") from error
+
+
+def _plain(text: str) -> Any:
+    """A number, a truth, nothing, a list of numbers, or the text itself."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
