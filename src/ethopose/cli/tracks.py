@@ -21,9 +21,15 @@ Out = Annotated[
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace what is there.")]
 
 
+HELP = """Correct tracks: a new result; the one that is read stays as it is.
+
+Example: ethopose tracks rename clip.mp4.mice.tracked.ethopose track_1 anna
+"""
+
+
 def add_to(app: typer.Typer) -> None:
     """Enter the commands."""
-    group = typer.Typer(help="Correct tracks: a new result; the one that is read stays as it is.")
+    group = typer.Typer(help=HELP, no_args_is_help=True)
     for command in (swap, rename, join, cut):
         group.command()(command)
     app.add_typer(group, name="tracks")
