@@ -43,7 +43,7 @@ def test_flow_looks_at_the_frames_and_others_do_not(tmp_path):
     slp = ethopose.convert(write_herd(tmp_path / "herd.ethopose", herd(apart(12, 2))), tmp_path / "herd.slp")
     tracked = ethopose.track(slp, tmp_path / "flow.ethopose", method="flow", video=clip)
     assert (tracked.track >= 0).all()
-    with pytest.raises(VideoError, match="not known"):
+    with pytest.raises(VideoError, match="not there"):
         ethopose.track(slp, tmp_path / "blind.ethopose", method="flow")
     with pytest.raises(UsageError, match="does not look"):
         ethopose.track(tmp_path / "herd.ethopose", method="simple", video=clip)
