@@ -16,7 +16,7 @@ AT_ONCE = 100_000  # pairs of links
 MOST = 64  # links that one is compared with, of a long gap those before its end
 NAT = 4.0  # nats of ours that count as one
 MOST_TOLD = 16.0  # nats beyond which they tell no more
-FEW = 6.0  # rows
+FEW, FEW_ALONE = 6.0, 2.5  # rows; of a link that might be exchanged, and of one that is alone
 MARGIN = 0.1  # nats that an exchange must gain
 
 
@@ -35,7 +35,8 @@ class Links:
     def certainty(self) -> Float64[np.ndarray, "link"]:
         """The chance that both pieces are one animal, as it was measured in simulated worlds: nats of ours
         hang together, and a piece of few rows may hold those of several animals."""
-        told = np.clip(self.gain, 0, MOST_TOLD) / (NAT * (1 + FEW / self.rows))
+        few = np.where(self.rival < 0, FEW_ALONE, FEW)
+        told = np.clip(self.gain, 0, MOST_TOLD) / (NAT * (1 + few / self.rows))
         chance: np.ndarray = 1 / (1 + np.exp(-told))
         return chance
 
