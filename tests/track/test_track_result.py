@@ -7,9 +7,11 @@ import pytest
 from herds import BODY, apart, herd, switches, write_herd
 
 import ethopose
+from ethopose import store
 from ethopose.core import FormatError, ResultError, UsageError
 from ethopose.store import read
 from ethopose.track import result as tracking
+from ethopose.track.tracks import swap
 
 
 @pytest.fixture
@@ -159,3 +161,22 @@ def test_the_command_says_what_it_did(source, ethopose_says):
     assert '"unsure_joins": 0' in said.out
     said = ethopose_says("track", source.path, "--animals", "0")
     assert said.code == 2
+
+
+def test_appearance_vectors_go_with_their_rows(source, tmp_path):
+    manifest = source.manifest.model_copy(update={"features": {"keypoints": 4}, "parts": ()})
+    with store.start(tmp_path / "seen.ethopose", manifest) as writer:
+        for part in source:
+            vectors = np.repeat(part.poses.xy[:, :1, 0], 4, 1).astype(np.float16)
+            writer.write_part(part.frames, part.poses, features={"keypoints": vectors})
+        seen = writer.finish()
+    tracked = ethopose.track(seen, animals=3)
+    assert tracked.manifest.features == {"keypoints": 4}
+    swapped = swap(tracked, "track_1", "track_2", 100)
+    for result in (tracked, swapped):
+        for before, after in zip(seen, result, strict=True):
+            assert len(after.poses)
+            found = result.features(after)["keypoints"]
+            np.testing.assert_array_equal(found, seen.features(before)["keypoints"])
+    named = ethopose.track(seen, tmp_path / "ellipse.ethopose", animals=3, method="ellipse")
+    assert named.manifest.features == {}  # its rows may be others

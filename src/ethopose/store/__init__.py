@@ -3,6 +3,7 @@
 from ethopose.store.atomic import TEMPORARY, make_folder, replacing, replacing_path
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
+from ethopose.store.features import Features
 from ethopose.store.joins import UNSURE, Joins, no_joins, read_joins, write_joins
 from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
@@ -22,6 +23,7 @@ __all__ = [
     "UNDECODABLE",
     "UNSURE",
     "Extra",
+    "Features",
     "FrameTable",
     "Joins",
     "Lists",

@@ -44,6 +44,8 @@ class PartRecord(_Record):
     frames_crc32: _Count
     lists_bytes: _Count = 0  # of `lists/FIRST.parquet`, where the result has columns of lists
     lists_crc32: _Count = 0
+    features_bytes: _Count = 0  # of `features/FIRST.parquet`, where appearance vectors are kept
+    features_crc32: _Count = 0
 
 
 class Manifest(_Record):
@@ -64,6 +66,9 @@ class Manifest(_Record):
     columns: name of each column of the poses files, in order, and its unit; `1` is a pure number.
     lists: name of each column of the lists files, a list a frame, and the unit of its numbers; none: there
         are no such files.
+    features: each kind of appearance vector in the features files (`keypoints`, of the network that found
+        them; `crop`, of the picture around the animal), and how many numbers a row it has; none: there are
+        no such files.
     pixel_origin: coordinate of the centre of the top left pixel as the model counts: 0, or 0.5
         where it counts from the pixel's corner.
     convention: `faithful` to the model's own tool, or `corrected`.
@@ -85,6 +90,7 @@ class Manifest(_Record):
     batch: Annotated[int, Field(ge=1)] = 1
     columns: dict[str, str] = Field(default_factory=lambda data: plain_columns(data["skeleton"]))
     lists: dict[str, str] = {}
+    features: dict[str, Annotated[int, Field(ge=1)]] = {}
     pixel_origin: float = 0.0
     convention: Literal["faithful", "corrected"] = "faithful"
     parts: tuple[PartRecord, ...] = ()
@@ -228,6 +234,7 @@ def _identities(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str,
         "batch",
         "columns",
         "lists",
+        "features",
         "pixel_origin",
         "convention",
     ):

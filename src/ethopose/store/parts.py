@@ -1,4 +1,4 @@
-"""One part of a result: two files, and the record by which the manifest knows them."""
+"""One part of a result: its files, and the record by which the manifest knows them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from ethopose.core import DataError, Poses
 from ethopose.store.atomic import replacing
+from ethopose.store.features import Features, check_features, features_table
 from ethopose.store.lists import Lists, lists_table
 from ethopose.store.manifest import Manifest, PartRecord
 from ethopose.store.tables import FrameTable, State, encode, frames_table, poses_table
@@ -30,6 +31,7 @@ def store_part(
     poses: Poses,
     extra: Extra | None = None,
     state: State | None = None,
+    features: Features | None = None,
 ) -> PartRecord:
     """Write the files of a part of the result at `path`, whose folders are there; once this returns they
     survive a kill and a power cut. They count once the record is entered into the manifest (`Writer.enter`),
@@ -37,7 +39,7 @@ def store_part(
 
     A part holds `part_frames` selected frames, the last what is left. `extra` holds the columns that the
     manifest declares beyond the usual ones, and the lists; `state` is what the frame after the last one hangs
-    on, where it does (`state_before`).
+    on, where it does (`state_before`); `features` are the appearance vectors declared, row by row of `poses`.
 
     Raises:
         DataError: these are not the frames of a part, or poses and frames contradict each other.
@@ -45,11 +47,14 @@ def store_part(
     """
     extra = extra or {}
     _check(path, manifest, frames, poses, extra)
+    check_features(features or {}, manifest.features, len(poses))
     columns = {name: each for name, each in extra.items() if not isinstance(each, Lists)}
     lists = {name: each for name, each in extra.items() if isinstance(each, Lists)}
     encoded = {"poses": encode(poses_table(poses, columns)), "frames": encode(frames_table(frames, state))}
     if lists:
         encoded["lists"] = encode(lists_table(lists))
+    if features:
+        encoded["features"] = encode(features_table(features), repeats=False)
     first = int(frames.frame[0])
     for folder, content in encoded.items():
         with replacing(path / folder / part_name(first)) as file:
@@ -64,14 +69,16 @@ def store_part(
         frames_crc32=zlib.crc32(encoded["frames"]),
         lists_bytes=len(encoded.get("lists", b"")),
         lists_crc32=zlib.crc32(encoded.get("lists", b"")),
+        features_bytes=len(encoded.get("features", b"")),
+        features_crc32=zlib.crc32(encoded.get("features", b"")),
     )
 
 
 def is_whole(path: Path, part: PartRecord) -> bool:
     """Whether the files of a part are there, of the size that its record tells."""
     sizes = {"poses": part.poses_bytes, "frames": part.frames_bytes}
-    if part.lists_bytes:
-        sizes["lists"] = part.lists_bytes
+    beside = {"lists": part.lists_bytes, "features": part.features_bytes}
+    sizes |= {folder: size for folder, size in beside.items() if size}
     files = {path / folder / part_name(part.first): size for folder, size in sizes.items()}
     return all(file.is_file() and file.stat().st_size == size for file, size in files.items())
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float32, Int16, Int32, Int64
+from jaxtyping import Float16, Float32, Int16, Int32, Int64
 from pydantic import JsonValue
 
 from ethopose.core import DataError, FormatError, Poses, Skeleton, join_poses
+from ethopose.store.features import table_to_features
 from ethopose.store.joins import Joins, read_joins
 from ethopose.store.lists import Lists, table_to_lists
 from ethopose.store.manifest import NAME, Manifest, PartRecord, read_manifest
@@ -71,8 +72,7 @@ class Result:
     def lists(self, part: Part, names: Collection[str] | None = None) -> dict[str, Lists]:
         """Those of the part's columns of lists that are asked for, all if nothing is; row by row of its
         frames. They are read when they are asked for: they may be many times as large as the poses."""
-        records = {record.first: record for record in self.manifest.parts}
-        record = records[int(part.frames.frame[0])]
+        record = self._record(part)
         wanted = [name for name in self.manifest.lists if names is None or name in names]
         if not wanted:
             return {}
@@ -83,6 +83,25 @@ class Result:
             if missing := [name for name in wanted if name not in table.column_names]:
                 raise DataError(f"lists are missing: {', '.join(missing)}")
             return table_to_lists(table.select(wanted))
+        except DataError as error:
+            raise FormatError(error.what, where=path) from error
+
+    def features(
+        self, part: Part, names: Collection[str] | None = None
+    ) -> dict[str, Float16[np.ndarray, "instance number"]]:
+        """Those of the part's kinds of appearance vectors that are asked for, all if nothing is; row by row
+        of its poses, and read when they are asked for. What was not found has vectors of NaN."""
+        record = self._record(part)
+        sizes = {
+            name: size for name, size in self.manifest.features.items() if names is None or name in names
+        }
+        if not sizes:
+            return {}
+        path = self.path / "features" / part_name(record.first)
+        size, crc32 = record.features_bytes, record.features_crc32
+        table = decode(path, size=size, crc32=crc32, rows=record.animals, columns=list(sizes))
+        try:
+            return table_to_features(table, sizes)
         except DataError as error:
             raise FormatError(error.what, where=path) from error
 
@@ -166,6 +185,10 @@ class Result:
             return pd.DataFrame(columns=names)
         frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
         return frame
+
+    def _record(self, part: Part) -> PartRecord:
+        records = {record.first: record for record in self.manifest.parts}
+        return records[int(part.frames.frame[0])]
 
     def _table(self, record: PartRecord) -> pa.Table:
         path = self.path / "poses" / part_name(record.first)

@@ -145,10 +145,11 @@ def array_of(
     return np.frombuffer(array.buffers()[1], dtype, len(array), start).copy()
 
 
-def encode(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file; equal tables give equal bytes."""
+def encode(table: pa.Table, *, repeats: bool = True) -> bytes:
+    """A table as the bytes of a Parquet file; equal tables give equal bytes. Where numbers seldom repeat,
+    files are smaller and made faster without a dictionary of them."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", use_dictionary=repeats)
     encoded: bytes = sink.getvalue().to_pybytes()
     return encoded
 

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from ethopose.core import FormatError, Poses, ResultError
 from ethopose.store.atomic import TEMPORARY, make_folder, remove, remove_folder
 from ethopose.store.claims import NAME, Claim, claim
+from ethopose.store.features import Features
 from ethopose.store.joins import NAME as JOINS
 from ethopose.store.manifest import Manifest, PartRecord, differences, read_manifest, write_manifest
 from ethopose.store.parts import Extra, is_whole, part_name, store_part
@@ -61,10 +62,15 @@ class Writer:
         return self.manifest.state == "finished"
 
     def write_part(
-        self, frames: FrameTable, poses: Poses, extra: Extra | None = None, state: State | None = None
+        self,
+        frames: FrameTable,
+        poses: Poses,
+        extra: Extra | None = None,
+        state: State | None = None,
+        features: Features | None = None,
     ) -> None:
         """Store a part (`store_part`) and enter it; if this fails the result is as it was before."""
-        self.enter([store_part(self.path, self.manifest, frames, poses, extra, state)])
+        self.enter([store_part(self.path, self.manifest, frames, poses, extra, state, features)])
 
     def enter(self, records: Sequence[PartRecord]) -> None:
         """Enter parts whose files are there.
@@ -129,7 +135,8 @@ def start(path: Path | str, manifest: Manifest, *, overwrite: bool = False) -> W
         kept = _kept(path, manifest, overwrite=overwrite)  # others may have worked on it until now
         write_manifest(path, kept)
         _sweep(path, kept)
-        for folder in ("poses", "frames", "lists")[: 3 if kept.lists else 2]:
+        wanted = {"poses": True, "frames": True, "lists": kept.lists, "features": kept.features}
+        for folder in (name for name in _FOLDERS if wanted[name]):
             make_folder(path / folder)
     except BaseException:
         mine.release()

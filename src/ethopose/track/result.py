@@ -166,7 +166,7 @@ def _followed(
         names = _names(source, followed, spool)
         stream = _Stream(source, followed, spool)
         tracked = ((part, _tracked(part, *stream.next(len(part.poses)), names)) for part in source)
-        _write(writer, tracked, told)
+        _write(writer, source, tracked, told)
     write_joins(writer.path, joins_of(followed))
     if np.isfinite(followed.told):
         notes["told_apart"] = round(followed.told, 3)
@@ -187,7 +187,7 @@ def _reproduced(
         seen = video_of(source, video)
         images = (block.image[0] for block in seen.blocks(looked, 1, gray=seen.gray))
     poses = how.tracker(source.poses, looked, how.animals, images)
-    _write(writer, ((part, _rows_of(poses, part)) for part in source), told)
+    _write(writer, source, ((part, _rows_of(poses, part)) for part in source), told)
     write_joins(writer.path, no_joins())
     return tuple(f"track_{number + 1}" for number in range(int(poses.track.max(initial=-1)) + 1))
 
@@ -229,7 +229,7 @@ def _manifest(source: Result, how: Tracking) -> Manifest:
     settings = {**source.manifest.settings, "track": told}
     anew: dict[str, Any] = {"tracks": (), "lists": {}, "parts": (), "exports": {}, "state": "running"}
     if how.method != OURS:  # it may have other rows, of which nothing else is known
-        anew["columns"] = plain_columns(source.skeleton)
+        anew |= {"columns": plain_columns(source.skeleton), "features": {}}
     return source.manifest.model_copy(update={"settings": settings, **anew})
 
 
@@ -278,7 +278,12 @@ def _names(source: Result, followed: Followed, spool: DiskSpool) -> _Names:
     return _Names(tuple(names), individual)
 
 
-def _write(writer: Writer, parts: Iterable[tuple[Part, Poses]], told: Callable[[str, int], None]) -> None:
+def _write(
+    writer: Writer,
+    source: Result,
+    parts: Iterable[tuple[Part, Poses]],
+    told: Callable[[str, int], None],
+) -> None:
     """The parts that are not there yet, some at a time: they are encoded beside one another, and entered
     at once, since each time the whole manifest is written."""
     there = {part.first for part in writer.manifest.parts}
@@ -290,7 +295,8 @@ def _write(writer: Writer, parts: Iterable[tuple[Part, Poses]], told: Callable[[
         animals = np.searchsorted(poses.frame, frame, "right") - np.searchsorted(poses.frame, frame)
         frames = replace(part.frames, animals=animals.astype(np.int32))
         more = {name: column for name, column in part.extra.items() if name in extra}
-        return store_part(writer.path, writer.manifest, frames, poses, more)
+        vectors = source.features(part, writer.manifest.features)
+        return store_part(writer.path, writer.manifest, frames, poses, more, None, vectors)
 
     with ThreadPoolExecutor(THREADS) as pool:
         for some in _batched(parts, AT_ONCE):

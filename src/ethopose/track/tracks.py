@@ -194,7 +194,8 @@ def _correct(source: Result, correction: Correction, how: How) -> Result:
             track = correction.of(part.poses.frame, part.poses.track)
             joins.see(part.poses, track)
             if int(part.frames.frame[0]) not in there:
-                writer.write_part(part.frames, renamed(part.poses, track), part.extra)
+                poses, vectors = renamed(part.poses, track), source.features(part)
+                writer.write_part(part.frames, poses, part.extra, features=vectors)
             done += len(part.frames)
             if progress:
                 progress("writing", done, manifest.n_frames)
