@@ -36,7 +36,7 @@ def run(*words: object, **options) -> Said:
 
 def parts(result: Path) -> dict[str, bytes]:
     """The bytes of every part of a result."""
-    files = sorted([*result.glob("poses/*"), *result.glob("frames/*")])
+    files = sorted(file for name in ("poses", "frames", "features") for file in result.glob(f"{name}/*"))
     return {str(file.relative_to(result)): file.read_bytes() for file in files}
 
 

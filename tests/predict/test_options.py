@@ -106,6 +106,23 @@ def test_cropping_looks_at_a_part_and_tells_of_the_whole(predict):
     assert predict("--cropping", "8,4,0,9", name="none")[0].code == 2
 
 
+def test_features_are_kept_beside_poses_or_are_an_error(predict):
+    _, plain = predict(name="plain")
+    said, result = predict("--features", 4)
+    assert said.code == 0
+    np.testing.assert_array_equal(result.xy, plain.xy)
+    size = 4 * len(result.skeleton.keypoints)
+    assert (plain.manifest.features, result.manifest.features) == ({}, {"keypoints": size})
+    for part in result:
+        vectors = result.features(part)["keypoints"]
+        assert vectors.shape == (len(part.poses), size)
+        assert np.ptp(vectors[np.isfinite(vectors)]) > 0
+    for words, told in {"400": "the network has 6 at a keypoint", "0": "features is '0'"}.items():
+        said, nothing = predict("--features", words, name="none")
+        assert (said.code, nothing) == (2, None)
+        assert told in said.err
+
+
 def test_dynamic_looks_around_where_the_animal_was(predict):
     _, whole = predict("--runtime", "torch", model="single", name="whole")
     said, part = predict("--dynamic", "0.1,4", "--batch-size", 1, model="single", name="part")

@@ -42,6 +42,10 @@ Conditions = Annotated[
 Detections = Annotated[
     bool, Option("--detections", help="Keep every peak that animals are made of, and how well lines agree.")
 ]
+Features = Annotated[
+    str | None,
+    Option(help="Keep what each keypoint looks like to the network: how many numbers, full, or default: 32."),
+]
 Dynamic = Annotated[
     str | None,
     Option(help="Look around where the animals were in the frame before: threshold, margin in px: 0.5,10."),

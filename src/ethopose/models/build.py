@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ethopose.core import ModelError, SpecError
+from ethopose.models.appearance import Appearance, Grid
 from ethopose.models.backbones import BACKBONES
 from ethopose.models.heads import HEADS
 from ethopose.models.heads.head import Found, Head, Outputs
@@ -35,21 +37,28 @@ class NetworkGraph(nn.Module):
             if head.options.get("stride", max(channels)) not in channels:
                 strides = f"stride {head.options['stride']}; there are {sorted(channels)}"
                 raise SpecError(f"the head {head.name} reads features of {strides}")
+        self.channels = channels
         heads = [HEADS.build(head.name, channels, **head.options) for head in network.heads]
         self.names = tuple(f"{index}.{name}" for index, head in enumerate(heads) for name in head.outputs)
         self.heads = nn.ModuleList(heads)
 
     def forward(self, pictures: UInt8[Tensor, "batch height width channel"]) -> tuple[Tensor, ...]:
         """Each head's outputs, one after the other."""
-        image = pictures.permute(0, 3, 1, 2).float() / 255
-        return tuple(output for outputs in self.outputs(image) for output in outputs.values())
+        return self.read(self.features(as_image(pictures)))
 
     def outputs(self, image: Float[Tensor, "batch channel height width"]) -> list[Outputs]:
         """Each head's outputs by name, of pictures from 0 to 1."""
-        features = self.backbone(self._as_read(image))
-        if self.neck is not None:
-            features = self.neck(features)
+        features = self.features(image)
         return [head(features) for head in self.heads]
+
+    def features(self, image: Float[Tensor, "batch channel height width"]) -> dict[int, Tensor]:
+        """What heads read, by stride."""
+        features: dict[int, Tensor] = self.backbone(self._as_read(image))
+        return features if self.neck is None else self.neck(features)
+
+    def read(self, features: dict[int, Tensor]) -> tuple[Tensor, ...]:
+        """Each head's outputs, one after the other, of features."""
+        return tuple(output for head in self.heads for output in head(features).values())
 
     def _as_read(self, image: Tensor) -> Tensor:
         """In the network's colours; conditions, which come last, are as they were painted."""
@@ -58,6 +67,28 @@ class NetworkGraph(nn.Module):
             return _as_channels(image, self.in_channels)
         picture, told = torch.split(image, [image.shape[1] - conditions, conditions], 1)
         return torch.cat([_as_channels(picture, self.in_channels), told], 1)
+
+
+class AppearanceGraph(nn.Module):
+    """Graph 1 with one more output, the last: the features at whose cells keypoints are looked for, as they
+    are or reduced."""
+
+    directions: Tensor | None
+
+    def __init__(self, graph: NetworkGraph, how: Appearance) -> None:
+        super().__init__()
+        self.network, self.stride = graph, how.grid.stride
+        self.names = (*graph.names, "features")
+        told = how.directions
+        matrix = None if told is None else torch.from_numpy(told)[:, :, None, None]
+        self.register_buffer("directions", matrix, persistent=False)
+
+    def forward(self, pictures: UInt8[Tensor, "batch height width channel"]) -> tuple[Tensor, ...]:
+        """Each head's outputs, then features (batch number row column)."""
+        features = self.network.features(as_image(pictures))
+        seen = features[self.stride]
+        kept = seen if self.directions is None else functional.conv2d(seen, self.directions)
+        return (*self.network.read(features), kept.float())
 
 
 class DecodeGraph(nn.Module):
@@ -95,6 +126,21 @@ def build_wide(stage: Stage) -> NetworkGraph:
     return graph
 
 
+def read_at_keypoints(graph: NetworkGraph) -> tuple[Grid, int]:
+    """Where the features lie that keypoints are read from, and their channels; of several the finest.
+
+    Raises:
+        ModelError: no head tells.
+    """
+    heads: list[Head] = list(graph.heads)  # type: ignore[arg-type]
+    grids = [getattr(head, "grid", None) for head in heads if "xy" in head.finds]
+    known = [grid for grid in grids if isinstance(grid, Grid) and grid.stride in graph.channels]
+    if not known:
+        raise ModelError("its heads do not tell which features they read keypoints from")
+    finest = min(known, key=lambda grid: grid.stride)
+    return finest, graph.channels[finest.stride]
+
+
 def build_trained(stage: Stage, weights: Mapping[str, Tensor]) -> NetworkGraph:
     """Graph 1 of a stage with its weights.
 
@@ -112,6 +158,13 @@ def build_trained(stage: Stage, weights: Mapping[str, Tensor]) -> NetworkGraph:
             )
     graph.load_state_dict(dict(weights))
     return graph
+
+
+def as_image(
+    pictures: UInt8[Tensor, "batch height width channel"],
+) -> Float[Tensor, "batch channel height width"]:
+    """Pictures from 0 to 1."""
+    return pictures.permute(0, 3, 1, 2).float() / 255
 
 
 def _as_channels(image: Tensor, channels: int) -> Tensor:

@@ -85,7 +85,7 @@ class Searching:
         found = self._runner.found(pictures, 1, profile)
         with profile.during("grouping"):
             context = Context(self._runner.stage.peak_threshold, None, np.zeros(len(boxes), np.int64))
-            instances = self._runner.grouping(found, context)
+            instances = self._runner.grouped(found, context)
             best = int(instances.confidence.mean(1).argmax())
             box = np.array(boxes[best], np.float32)
             xy = instances.xy[best] * (box[2:] / np.array(self._crop, np.float32)) + box[:2]

@@ -48,6 +48,8 @@ class Manner:
     """The part of frames that is looked at."""
     detections: bool = False
     """Whether all is kept that animals are made of."""
+    features: int | str | None = None
+    """How many numbers are kept of what each keypoint looks like: so many, `full` or `default`."""
     first_batch: int | None = None
     """Frames that the first of two stages sees at a time."""
     known: Known | None = None
@@ -80,6 +82,8 @@ class Options:
     the model that finds them."""
     detections: bool = False
     """Keep every peak, and how well each line between two agrees, of models that make animals of them."""
+    features: int | str | None = None
+    """Keep what each keypoint looks like to the network: how many numbers, `full` or `default` (32)."""
     dynamic: Told | None = None
     """Look only around where the animals were in the frame before: threshold and margin, such as `0.5,10`."""
     top_down_dynamic: Told | None = None
@@ -116,7 +120,7 @@ class Options:
                 raise UsageError(f"{name} is {value}", fix="give 1 or more")
         if self.peak_threshold is not None and not 0 <= self.peak_threshold <= 1:
             raise UsageError(f"peak_threshold is {self.peak_threshold}", fix="give a number from 0 to 1")
-        _ = self.runs, self.window, self.compute  # what makes no sense in them is told now
+        _ = self.runs, self.window, self.compute, self.vectors  # what makes no sense in them is told now
         if self.way is not None and self.batch_size not in (None, 1):
             what = f"batch_size is {self.batch_size}, and frames that hang on the ones before go one by one"
             raise UsageError(what, fix="leave it out")
@@ -156,6 +160,16 @@ class Options:
         """The part of a frame asked for; None for all of it, or what the model's project says."""
         return None if self.cropping in (None, "none") else parse_window(str(self.cropping))
 
+    @property
+    def vectors(self) -> int | str | None:
+        """How many numbers are kept of each keypoint; `full` or `default`."""
+        told = self.features
+        if told is None or told in ("full", "default"):
+            return told
+        if isinstance(told, bool) or not str(told).isdecimal() or int(told) < 1:
+            raise UsageError(f"features is {told!r}", fix="give 1 or more numbers, full or default")
+        return int(told)
+
     def manner(self, model: Model) -> Manner:
         """How to run a model, apart from thresholds."""
         window = self.window
@@ -165,7 +179,8 @@ class Options:
                 "only the part %s is looked at, as its project says; --cropping none looks at all", part
             )
         told = None if self.conditions is None else known(Path(self.conditions), model)
-        return Manner(window, self.detections, self.detector_batch_size, told, self.way)
+        first, way = self.detector_batch_size, self.way
+        return Manner(window, self.detections, self.vectors, first, told, way)
 
     def block(self, runtime: str) -> int:
         """Frames that are read and computed at a time."""

@@ -12,6 +12,7 @@ import numpy as np
 from ethopose.core import MemoryFullError, Poses, UsageError
 from ethopose.families import Model, of
 from ethopose.media import Block
+from ethopose.models.appearance import at_keypoints
 from ethopose.models.boxes import cut
 from ethopose.models.conditions import (
     Conditions,
@@ -28,13 +29,14 @@ from ethopose.predict.beside import beside, with_all
 from ethopose.predict.following import Following, Seen, nobody
 from ethopose.predict.options import BATCH_SIZE, Manner
 from ethopose.predict.profile import Profile
-from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, compile_stage
+from ethopose.runtime import CompiledStage, Compute, Shape, StageSource, appearance, compile_stage
 from ethopose.store import Lists, State
 
 log = logging.getLogger(__name__)
 
 SHAPES_KEPT = 4  # compiled sizes of pictures: a folder of images may mix some
 ANY_SHAPE = (0, 0, 0, 0)  # which torch takes
+FEATURES = "features"  # among what is found, where they are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class BlockPoses:
     left_out: np.ndarray  # (frame,) bool: more peaks above the threshold than are kept
     extra: Mapping[str, np.ndarray | Lists] = field(default_factory=dict)  # columns and lists beside poses
     state: State | None = None  # what is known after it, where frames hang on the ones before
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)  # vectors, row by row of poses
 
 
 class Predictor:
@@ -88,12 +91,20 @@ class Predictor:
             Runner(model, index, stage, compute, f"{whose}.{index}")
             for index, stage in enumerate(stages, skipped)
         ]
+        if manner.features is not None:
+            self._stages[-1].look_closely(manner.features)
         self.beside = beside(model.spec, stages, self._stages[-1].grouping, detections=manner.detections)
 
     @property
     def parallel(self) -> int:
         """Batches under way: one more than the network computes, to prepare, decode and group meanwhile."""
         return self.compute.at_once + 1
+
+    @property
+    def features(self) -> Mapping[str, int]:
+        """Kinds of appearance vectors that are kept, and how many numbers a row they have."""
+        size = self._stages[-1].numbers
+        return {"keypoints": size * len(self.model.spec.skeleton.keypoints)} if size else {}
 
     def __call__(
         self, block: Block, batch: int, profile: Profile, following: Following | None = None
@@ -118,7 +129,8 @@ class Predictor:
             poses = replace(poses, track=seen.track[there])
         extra = self.beside.of(seen, there, self._stages[0].stage.peak_threshold, block.status)
         state = None if following is None else following.state
-        return BlockPoses(block.frame, block.status, poses, seen.left_out, extra, state)
+        features = {name: _vectors(seen.instances[there], size) for name, size in self.features.items()}
+        return BlockPoses(block.frame, block.status, poses, seen.left_out, extra, state, features)
 
     @property
     def stages(self) -> Sequence[Runner]:
@@ -175,7 +187,7 @@ class Predictor:
         arrays = second.found(pictures, self._crops, profile)
         with profile.during("grouping"):
             context = Context(second.stage.peak_threshold, None, found.frame, found.score)
-            instances = second.grouping(arrays, context)
+            instances = second.grouped(arrays, context)
             xy = unscaled(instances.xy, second.stage.preparation) * crops.scale[instances.picture][:, None]
             return replace(instances, xy=(xy + crops.corner[instances.picture][:, None]) / fitted.ratio)
 
@@ -208,7 +220,7 @@ class Predictor:
             rows = np.arange(len(pictures))
             unknown = np.full((len(rows), 2), np.nan)
             context = Context(second.stage.peak_threshold, None, told.frame)
-            instances = second.grouping(found, context)
+            instances = second.grouped(found, context)
             xy = instances.xy * crops.scale[:, None] + crops.corner[:, None]
             around = make_instances(context, rows, corners, unknown, unknown[:, 0])
             return told, replace(instances, xy=xy), around
@@ -234,6 +246,7 @@ class Runner:
         self.grouping: Grouping = GROUPINGS.build(stage.grouping.name, **stage.grouping.options)
         self._source = StageSource(stage, lambda: model.weights(index), digest)
         self._where = model.paths[0] if model.paths else None
+        self._seed = model.digest
         self._compute = compute
         self._compiled: dict[Shape, CompiledStage] = {}
         self._lock = threading.Lock()
@@ -252,7 +265,26 @@ class Runner:
             size = pictures.shape[1], pictures.shape[2]
             context = Context(threshold, limit, np.arange(len(pictures)), size=size)
             left_out = _overflown(found, threshold, len(pictures))
-            return Seen(self.grouping(found, context), left_out=left_out, found=found)
+            return Seen(self.grouped(found, context), left_out=left_out, found=found)
+
+    def look_closely(self, wish: int | str) -> None:
+        """Keep what keypoints look like (`runtime.appearance`)."""
+        told = appearance(self.stage, wish, self._seed)
+        self._source = replace(self._source, appearance=told)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers tell what a keypoint looks like; 0: that is not kept."""
+        return 0 if self._source.appearance is None else self._source.appearance.size
+
+    def grouped(self, found: Arrays, context: Context) -> Instances:
+        """The animals that were found in pictures, and what their keypoints look like, where that is kept."""
+        instances, how = self.grouping(found, context), self._source.appearance
+        if how is None:
+            return instances
+        features = found.pop(FEATURES)  # which are let go of
+        vectors = at_keypoints(features, instances.picture, instances.xy, how.grid)
+        return replace(instances, vectors=vectors)
 
     def found(self, pictures: Images, batch: int, profile: Profile) -> Arrays:
         """What graph 2 finds in pictures, run by batches that are filled up with zeros.
@@ -285,6 +317,8 @@ class Runner:
             found = compiled.decode(maps)
             if np.any(_overflown(found, self.stage.peak_threshold, batch)):
                 found = compiled.decode(maps, wide=True)
+        if self._source.appearance is not None:
+            found[FEATURES] = compiled.features(maps)
         return {name: array[: len(pieces)] for name, array in found.items()}
 
     def _halve(self, known: int) -> None:
@@ -319,8 +353,17 @@ def _highest(instances: Instances, limit: int | None) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *kept])
 
 
+def _vectors(instances: Instances, size: int) -> np.ndarray:
+    """What their keypoints look like; a keypoint that fell away after it was looked at has none."""
+    vectors = instances.vectors.reshape(len(instances.frame), size)
+    missing = np.isnan(instances.xy).any(-1)
+    return np.where(np.repeat(missing, size // missing.shape[1], 1), np.float16(np.nan), vectors)
+
+
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
     """One after the other; some may have been decoded with room for more peaks."""
+    if len(parts) == 1:
+        return parts[0]
     if len({part.shape[1:] for part in parts}) == 1:
         return np.concatenate(parts)
     most = np.max([part.shape[1:] for part in parts], axis=0)

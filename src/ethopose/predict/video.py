@@ -27,6 +27,7 @@ from ethopose.predict.profile import Profile
 from ethopose.predict.selection import Runs, select
 from ethopose.store import (
     Extra,
+    Features,
     FrameTable,
     Lists,
     Manifest,
@@ -43,7 +44,8 @@ from ethopose.store import (
 log = logging.getLogger(__name__)
 
 PART_FRAMES = 1024
-FEW = 64  # frames of a part that keeps detections, which are a hundred times as many numbers
+FEW = 64  # frames of a part that keeps detections, which are a hundred times as many numbers,
+WIDE = 4096  # or vectors of more numbers than this
 
 Progress = Callable[[int, int], None]  # (frames done, frames in all)
 
@@ -87,7 +89,7 @@ def predict_video(
     return result, tuple(files)
 
 
-Store = Callable[[FrameTable, Poses, Extra, State | None], None]
+Store = Callable[[FrameTable, Poses, Extra, State | None, Features], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,11 @@ class Parts:
                 time = self.video.time[frame]
                 extra = {name: _joined([found.extra[name] for found in founds]) for name in founds[0].extra}
                 frames = FrameTable(frame, time, status, animals.astype(np.int32))
-                self.writing.store(frames, poses, extra, founds[-1].state)
+                vectors = {
+                    name: np.concatenate([found.features[name] for found in founds])
+                    for name in founds[0].features
+                }
+                self.writing.store(frames, poses, extra, founds[-1].state, vectors)
 
         return store
 
@@ -208,6 +214,7 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
     model, compute, settings = predictor.model, predictor.compute, numbers(predictor)
     sources = [each.path for each in (video.segments if isinstance(video, JoinedVideo) else (video,))]
     more = {"device": compute.device, "batch_size": batch}
+    many = predictor.beside.edges is not None or sum(predictor.features.values()) > WIDE
     return Manifest(
         skeleton=model.spec.skeleton,
         video={**video.fingerprint(), "channels": 1 if video.gray else 3},
@@ -221,10 +228,11 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
         settings=settings,
         provenance=provenance.at_start(model, compute, sources, {**settings, **more}),
         frames=select(runs, len(video)),
-        part_frames=math.ceil((PART_FRAMES if predictor.beside.edges is None else FEW) / batch) * batch,
+        part_frames=math.ceil((FEW if many else PART_FRAMES) / batch) * batch,
         batch=batch,
         columns=plain_columns(model.spec.skeleton) | dict(predictor.beside.columns),
         lists=dict(predictor.beside.lists),
+        features=dict(predictor.features),
         pixel_origin=model.spec.pixel_origin,
     )
 

@@ -15,7 +15,7 @@ from ethopose.predict.video import Writing
 from ethopose.run.making import Maker
 from ethopose.run.messages import Look, Make, Wrap, Wrapped
 from ethopose.run.plan import Recipe
-from ethopose.store import Extra, FrameTable, Manifest, PartRecord, State, check_held, store_part
+from ethopose.store import Extra, Features, FrameTable, Manifest, PartRecord, State, check_held, store_part
 
 OPEN = 3  # videos kept open, to be looked at, made and made again
 MODELS = 2  # kept in memory
@@ -95,9 +95,11 @@ class Bench:
             raise VideoError("it has changed since the run began with it", where=video.path)
         maker.check(task.manifest)
 
-        def store(frames: FrameTable, poses: Poses, extra: Extra, state: State | None) -> None:
+        def store(
+            frames: FrameTable, poses: Poses, extra: Extra, state: State | None, features: Features
+        ) -> None:
             check_held(task.result, task.token)
-            made(store_part(task.result, task.manifest, frames, poses, extra, state))
+            made(store_part(task.result, task.manifest, frames, poses, extra, state, features))
 
         return maker.make(video, Writing(task.result, task.manifest, store), task.runs, count)
 

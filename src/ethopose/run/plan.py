@@ -27,6 +27,7 @@ DECIDING = (
     "frames",
     "cropping",
     "detections",
+    "features",
     "batch_size",
     "detector_batch_size",
     "runtime",
@@ -54,7 +55,7 @@ class Recipe:
         """What of it has to be loaded and compiled."""
         told = self.options
         how = told.peak_threshold, told.max_instances, told.cropping, told.batch_size, told.way
-        return (self.model, told.compute, *how, told.detections, told.detector_batch_size)
+        return (self.model, told.compute, *how, told.detections, told.vectors, told.detector_batch_size)
 
     @property
     def record(self) -> dict[str, Any]:

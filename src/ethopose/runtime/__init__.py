@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ethopose.runtime.appearance import appearance
 from ethopose.runtime.device import cuda_version, gpu_names, resolve
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import CompiledStage, Maps, Shape, StageSource
@@ -12,6 +13,7 @@ __all__ = [
     "Maps",
     "Shape",
     "StageSource",
+    "appearance",
     "compile_stage",
     "cuda_version",
     "gpu_names",

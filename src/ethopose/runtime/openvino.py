@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -56,10 +57,16 @@ class OpenVinoStage:
         with self._making:
             if wide not in self._decode:
                 self._decode[wide] = _Graph(self._converted("wide" if wide else "decode"), "f32", 1)
-        return self._decode[wide](maps)
+        return self._decode[wide](maps if self._source.appearance is None else maps[:-1])
+
+    def features(self, maps: Maps) -> np.ndarray:
+        """The last of them."""
+        features: np.ndarray = maps[-1]
+        return features
 
     def _converted(self, what: str) -> Path:
-        key = _key(self._source, self._shape, what)
+        source = self._source if what == "network" else replace(self._source, appearance=None)
+        key = _key(source, self._shape, what)
         with _converting:
             return cached(key, lambda folder: _convert(self._source, self._shape, what, folder)) / GRAPH
 
@@ -127,6 +134,8 @@ def _core() -> Any:
 def _key(source: StageSource, shape: Shape, what: str) -> str:
     version = openvino().__version__
     digest = f"{source.digest}.floats" if source.floats else source.digest
+    if source.appearance is not None:
+        digest = f"{digest}.{source.appearance}"
     text = "\n".join((digest, what, str(shape), version, code_digest()))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -135,13 +144,14 @@ def _convert(source: StageSource, shape: Shape, what: str, folder: Path) -> None
     """Write a graph of a stage for one shape into a folder: `network`, `decode` or `wide`."""
     import torch
 
-    from ethopose.models.build import DecodeGraph, build, build_trained, build_wide
+    from ethopose.models.build import AppearanceGraph, DecodeGraph, build, build_trained, build_wide
 
     log.info("converting the %s for OpenVINO; it is kept for the next time", what)
     pictures = torch.zeros(shape, dtype=torch.float32 if source.floats else torch.uint8)
     if what == "network":
         graph = build_trained(source.stage, source.weights())
-        _save(graph, (pictures,), graph.names, folder / GRAPH)
+        whole = graph if source.appearance is None else AppearanceGraph(graph, source.appearance)
+        _save(whole, (pictures,), whole.names, folder / GRAPH)
         return
     graph = build(source.stage)
     with torch.no_grad():

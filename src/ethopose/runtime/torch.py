@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ethopose.core import InferenceError, MemoryFullError
-from ethopose.models.build import DecodeGraph, build_trained, build_wide
+from ethopose.models.build import AppearanceGraph, DecodeGraph, build_trained, build_wide
 from ethopose.models.grouping import Arrays
 from ethopose.runtime.options import Compute
 from ethopose.runtime.stage import Maps, Shape, StageSource
@@ -25,9 +25,10 @@ class TorchStage:
         if self._device.type == "cuda" and compute.precision == "fp32":
             torch.backends.cudnn.allow_tf32 = False  # TF32 keeps 10 bits: not what fp32 promises
         graph = build_trained(source.stage, source.weights())
+        whole = graph if source.appearance is None else AppearanceGraph(graph, source.appearance)
         with _told():
-            self._graph = graph.to(self._device).to(memory_format=torch.channels_last)
-        self._decode = {False: DecodeGraph(self._graph), True: DecodeGraph(build_wide(source.stage))}
+            self._graph = whole.to(self._device).to(memory_format=torch.channels_last)
+        self._decode = {False: DecodeGraph(graph), True: DecodeGraph(build_wide(source.stage))}
         self._low = compute.precision == "bf16"
 
     def network(self, pictures: np.ndarray) -> Maps:
@@ -36,6 +37,12 @@ class TorchStage:
         with torch.inference_mode(), low, _told():
             images = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device, non_blocking=True)
             return list(self._graph(images))
+
+    def features(self, maps: Maps) -> np.ndarray:
+        """The last of them."""
+        with _told():
+            features: np.ndarray = maps[-1].cpu().numpy()
+        return features
 
     def decode(self, maps: Maps, *, wide: bool = False) -> Arrays:
         """Graph 2."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float32, Int16, Int64
+from jaxtyping import Float16, Float32, Int16, Int64
 
 # What graph 2 found, by name: see `ethopose.models.heads.head.Found`.
 Arrays = dict[str, np.ndarray]
@@ -35,6 +35,7 @@ class Instances:
     individual: Int16[np.ndarray, "instance"]  # -1: none
     identity_score: Float32[np.ndarray, "instance"]
     likeness: Float32[np.ndarray, "instance keypoint individual"]  # of no individuals, where none are told
+    vectors: Float16[np.ndarray, "instance number"]  # what keypoints look like, where that is kept
 
     def __getitem__(self, rows: np.ndarray) -> Instances:
         return Instances(*(getattr(self, column.name)[rows] for column in fields(self)))
@@ -74,6 +75,7 @@ def make_instances(
         individual=individual.astype(np.int16),
         identity_score=identity_score.astype(np.float32),
         likeness=np.zeros((*confidence.shape, 0), np.float32),
+        vectors=np.zeros((len(picture), 0), np.float16),
     )
     return instances[~np.isnan(instances.xy).all((1, 2))]
 

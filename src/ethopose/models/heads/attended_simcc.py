@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ethopose.models.appearance import Grid
 from ethopose.models.heads import peaks
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.losses import Criteria
@@ -49,6 +50,7 @@ class AttendedSimCC(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.size, self.split = max(channels), tuple(size), split
+        self.grid = Grid(self.stride, (self.stride - 1) / 2)
         self.sharpness, self.softmax = sharpness, softmax
         self.sigma, self.beta = sigma, beta
         self.cells = tuple(side // self.stride for side in size)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import DeformConv2d
 
+from ethopose.models.appearance import Grid
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.heads.peaks import at, finite
 from ethopose.models.losses import Criteria
@@ -50,6 +51,7 @@ class CentreOffsets(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.animals, self.width, self.keypoints = stride, animals, width, keypoints
+        self.grid = Grid(stride, stride / 2)
         self.sigmoid, self.clip, self.absorb, self.confidence = sigmoid, clip, absorb, confidence
         self.reach = reach
         wide = channels[stride]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ethopose.core import SpecError
+from ethopose.models.appearance import Grid
 from ethopose.models.heads import peaks
 from ethopose.models.heads.grid import steps
 from ethopose.models.heads.head import Found, Outputs, Truth
@@ -47,6 +48,7 @@ class ConfidenceMap(nn.Module):
             what = f"no refinement is named {refinement!r}"
             raise SpecError(what, fix=f"choose {', '.join(REFINEMENTS)}")
         self.stride, self.sigma, self.single = stride, sigma, single
+        self.grid = Grid(stride)
         self.peaks_kept, self.refinement, self.patch = peaks_kept, refinement, patch
         self.layer = nn.Conv2d(channels[stride], keypoints, 1)
         self.activation: nn.Module = nn.Identity()

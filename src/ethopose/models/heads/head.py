@@ -46,7 +46,8 @@ class Truth:
 
 
 class Head(Protocol):
-    """A reader of features. `outputs`, `targets` and `losses` have the same keys."""
+    """A reader of features. `outputs`, `targets` and `losses` have the same keys. One that finds `xy` has a
+    `grid` where it reads features at places: which of them, and where their cells lie."""
 
     stride: int
     outputs: tuple[str, ...]  # keys of what the layers give, in order

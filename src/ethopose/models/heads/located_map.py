@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ethopose.core import SpecError
+from ethopose.models.appearance import Grid
 from ethopose.models.heads import peaks
 from ethopose.models.heads.growth import Growth
 from ethopose.models.heads.head import Found, Outputs, Truth
@@ -50,6 +51,7 @@ class LocatedMap(nn.Module):
         self.offsets = None if offsets is None else Growth(channels[source], **offsets)
         _check(self.maps, self.offsets, keypoints)
         self.stride = source / self.maps.times
+        self.grid = Grid(source, source / 2)
         own = {"maps": ("binary_cross_entropy_logits" if sigmoid else "mse", 1.0)}
         own |= {} if offsets is None else {"offsets": ("huber", 0.05)}
         self.outputs = tuple(own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ethopose.models.appearance import Grid
 from ethopose.models.heads import peaks
 from ethopose.models.heads.grid import steps
 from ethopose.models.heads.head import Found, Outputs, Truth
@@ -35,6 +36,7 @@ class ProbabilityMap(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.sigma, self.patch = stride, sigma, patch
+        self.grid = Grid(stride, (stride - 1) / 2)
         self.layer = nn.Conv2d(channels[stride], keypoints, 1)
         nn.init.normal_(self.layer.weight, std=0.001)  # every cell is as likely as any other to begin with
         nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]  # it has one

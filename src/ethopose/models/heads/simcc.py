@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ethopose.models.appearance import Grid
 from ethopose.models.heads import peaks
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.losses import Criteria
@@ -37,6 +38,7 @@ class SimCC(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.size, self.split, self.sigma = max(channels), tuple(size), split, sigma
+        self.grid = Grid(self.stride, (self.stride - 1) / 2)
         self.cells = tuple(-(-side // self.stride) for side in size)
         self.layer = nn.Conv2d(channels[self.stride], keypoints, 1)
         rows, columns = (nn.Linear(self.cells[0] * self.cells[1], side * split) for side in size)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ethopose.models.appearance import Grid
 from ethopose.models.heads import peaks
 from ethopose.models.heads.growth import Growth
 from ethopose.models.heads.head import Found, Outputs, Truth
@@ -63,7 +64,7 @@ class StagedFields(nn.Module):
         self.source, self.edges, self.peaks_kept = source, [tuple(edge) for edge in edges], peaks_kept
         self.kept = list(range(len(edges)) if kept is None else kept)
         self.sigmoid, self.unit, self.reach, self.width = sigmoid, unit, reach, width
-        self.keypoints = keypoints
+        self.keypoints, self.grid = keypoints, Grid(source, source / 2)
         wide, refined = channels[source], {"maps": keypoints} | ({"fields": 2 * len(edges)} if edges else {})
         told = features + sum(refined.values()) if stages else wide
         begin = {**refined, "features": features, "offsets": 2 * keypoints} if stages else {}

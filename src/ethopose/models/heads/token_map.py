@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ethopose.core import SpecError
+from ethopose.models.appearance import Grid
 from ethopose.models.heads import peaks
 from ethopose.models.heads.head import Found, Outputs, Truth
 from ethopose.models.heads.located_map import ways_to
@@ -67,6 +68,7 @@ class TokenMap(nn.Module):
         if position not in POSITIONS:
             raise SpecError(f"no position is named {position!r}", fix=f"choose {', '.join(POSITIONS)}")
         self.source, self.stride = source, source / times
+        self.grid = Grid(source, source / 2)
         self.cells, self.map_cells, self.patch = tuple(cells), (map_cells[0], map_cells[1]), tuple(patch)
         self.keypoints, self.position = keypoints, position
         self.sigmoid, self.clip, self.reach = sigmoid, clip, reach
