@@ -152,7 +152,7 @@ def cells_of(part: Part, layout: Layout, nowhere: Lists | None = None) -> Cells:
     shape = (len(frames), n, len(layout.keypoints), 3)
     animals = np.full(shape, layout.absent, np.float32)
     animals[row, place] = _points(poses, layout)[:, ~unique]
-    single = np.full((len(frames), int(unique.sum()), 3), ABSENT, np.float32)
+    single = np.full((len(frames), int(unique.sum()), 3), layout.absent, np.float32)
     others = part.poses[~keep]
     single[np.searchsorted(frames, others.frame)] = _points(others, layout)[:, unique]
 

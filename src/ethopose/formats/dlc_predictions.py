@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,8 +118,10 @@ def _poses(table: NumberTable, *, tracked: bool) -> PoseFile:
     found = values[:, [order[place] for place in wanted]].reshape(shape)
     others = values[:, [order[place] for place in apart]].reshape(len(values), len(unique), 3)
     frames = _frames([row[-1] for row in table.rows])
-    tracks = individuals if several and tracked else ()
-    return pose_file((keypoints, unique), frames, found, others, tracks=tracks)
+    told = pose_file(
+        (keypoints, unique), frames, found, others, tracks=individuals if several and tracked else ()
+    )
+    return replace(told, model=table.columns[0][0])
 
 
 def _frames(names: Sequence[str]) -> Int64[np.ndarray, "frame"]:
@@ -128,7 +131,7 @@ def _frames(names: Sequence[str]) -> Int64[np.ndarray, "frame"]:
         raise DataError("its rows are not numbers of frames; labels are read as labels") from None
 
 
-_LOST = frozenset(
+LOST = frozenset(
     {"score", "individual", "identity_score", "order"}
     | {"track", "tracks"}  # animals that have none come back with one of their own
     | {"edges", "symmetries", "individuals", "unique", "name", "video"}
@@ -141,7 +144,7 @@ H5, CTD, CSV = (
         named=f"{{video}}{{model}}{suffix}",
         read=read,
         write=write,
-        loses=_LOST,
+        loses=LOST,
     )
     for name, suffix, read, write in (
         ("h5", ".h5", read_h5, write_h5),

@@ -6,6 +6,7 @@ Each track of a result is a tracklet under its number; animals without a track h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from jaxtyping import Float32, Float64
 from ethopose.core import DataError, ResultError, Skeleton
 from ethopose.formats.careful_pickle import Standin, check_size, mapping, numbers
 from ethopose.formats.dlc_cells import ABSENT, UNIQUE, corner_of, is_animal, is_unique, pose_file
+from ethopose.formats.dlc_tracks import is_tracked
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.pickle_stream import PickleStream
 from ethopose.store import Part, Result, replacing
@@ -31,7 +33,7 @@ def read(path: Path) -> PoseFile:
     with reading(path, "dlc-tracklets"):
         content = path.read_bytes()
         data = mapping(content, "header")
-        names = _header(data["header"])
+        model, names = _header(data["header"])
         tracklets = {key: value for key, value in data.items() if key not in ("header", UNIQUE)}
         told = {_frame(key) for tracklet in tracklets.values() for key in tracklet}
         frames = sorted(told | set(data.get(UNIQUE, {})))
@@ -45,20 +47,22 @@ def read(path: Path) -> PoseFile:
                 pose = array.reshape(-1, 3) if array.ndim == 1 else array  # nobody saw it
                 animals[row[_frame(key)], place] = numbers([pose], 2, content)[0][:, :3]
         both, tracks = (names[:n_keypoints], names[n_keypoints:]), tuple(map(str, tracklets))
-        return pose_file(both, np.array(frames, np.int64), animals, unique, tracks=tracks)
+        told = pose_file(both, np.array(frames, np.int64), animals, unique, tracks=tracks)
+        return replace(told, model=model)
 
 
 def _frame(key: str | int) -> int:
     return int(str(key).removeprefix(_FRAME))
 
 
-def _header(header: Any) -> tuple[str, ...]:
-    """Names of the keypoints, unique ones last, of an index of pandas: scorer, bodyparts, coords."""
+def _header(header: Any) -> tuple[str, tuple[str, ...]]:
+    """The scorer, and names of the keypoints, unique ones last, of an index of pandas: scorer, bodyparts,
+    coords."""
     told = header.args[1] if isinstance(header, Standin) and len(header.args) == 2 else {}
     if len(told.get("levels", ())) != 3:
         raise DataError("its header is no index of three levels")
-    names = [str(name) for name in told["levels"][1].args[1]["data"]]
-    return tuple(dict.fromkeys(names[code] for code in np.asarray(told["codes"][1]).tolist()))
+    scorers, names = ([str(name) for name in level.args[1]["data"]] for level in told["levels"][:2])
+    return scorers[0], tuple(dict.fromkeys(names[code] for code in np.asarray(told["codes"][1]).tolist()))
 
 
 def single(
@@ -79,8 +83,8 @@ def nameless(kind: str, n: int) -> tuple[str, ...]:
 
 
 def write(result: Result, path: Path) -> None:
-    """Write every track as a tracklet, part by part. Raises `ResultError`, also where there are no tracks."""
-    if not result.tracks:
+    """Write every track as a tracklet, part by part. Raises `ResultError`, also where it was not tracked."""
+    if not is_tracked(result):
         raise ResultError("its animals have no tracks", where=result.path, fix="a result that is tracked")
     skeleton, origin = result.skeleton, np.array(corner_of(result), np.float32)
     width = key_width(max((last for _, last in result.manifest.frames), default=-1) + 1)

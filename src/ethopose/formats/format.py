@@ -33,6 +33,7 @@ class PoseFile:
     frames: Int64[np.ndarray, "frame"]  # every frame the file tells of, also those without animals
     tracks: tuple[str, ...] = ()  # names that `poses.track` counts in
     video: str | None = None  # path of the video, as written
+    model: str = ""  # name of the model, where the file tells it
 
 
 def only_read(result: Result, path: Path) -> None:

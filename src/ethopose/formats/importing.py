@@ -39,7 +39,7 @@ def import_poses(source: Path, out: Path, *, video: Path | None = None, overwrit
         skeleton=poses.skeleton,
         tracks=told.tracks,
         video=known if opened is None else {**opened.fingerprint(), "channels": 1 if opened.gray else 3},
-        model=ModelRecord(name=source.name, digest=_digest(source), family=f"a file ({form.name})"),
+        model=ModelRecord(name=_model(told, source), digest=_digest(source), family=f"a file ({form.name})"),
         provenance={"imported": str(source)},
         frames=((0, count - 1),),
         part_frames=PART_FRAMES,
@@ -68,6 +68,11 @@ def _named(told: PoseFile, source: Path) -> Path | None:
     name = told.video.replace("\\", "/")
     places = (Path(name), source.parent / name, source.parent / name.rsplit("/", 1)[-1])
     return next((place for place in places if place.exists()), None)
+
+
+def _model(told: PoseFile, source: Path) -> str:
+    """The name of the model, if the file is named after it; else that of the file."""
+    return told.model if told.model and told.model in source.name else source.name
 
 
 def _digest(path: Path) -> str:

@@ -30,13 +30,14 @@ def write_table(
     *,
     count: int,
     dtype: type[np.floating[Any]],
+    key: str = "df_with_missing",
 ) -> None:
-    """Write rows of numbers (their labels, their values) under the key that DeepLabCut uses.
+    """Write rows of numbers (their labels, their values) under a key; DeepLabCut's of predictions if left out.
 
     Columns have one name a level; `rows` gives `count` of them in as many pieces as it likes.
     """
     _attributes(file, {"CLASS": "GROUP", "TITLE": "", "VERSION": "1.0", "PYTABLES_FORMAT_VERSION": "2.1"})
-    group = file.create_group("df_with_missing")
+    group = file.create_group(key)
     _attributes(group, _group_attributes(list(columns), list(levels)))
     record = np.dtype([("index", np.int64), (_BLOCK, dtype, (len(columns),))])
     chunk = max(_ROWS_BYTES // record.itemsize, 1)

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ethopose.core import FormatError
-from ethopose.formats import csv, dlc_pickles, dlc_predictions, dlc_tracklets, slp
+from ethopose.formats import csv, dlc_pickles, dlc_predictions, dlc_tracklets, dlc_tracks, slp
 from ethopose.formats.format import Format, PoseFile
 
 FORMATS: dict[str, Format] = {
@@ -12,7 +12,8 @@ FORMATS: dict[str, Format] = {
     for form in (
         csv.FORMAT,
         slp.FORMAT,
-        dlc_predictions.CTD,  # whose suffix ends in that of the next
+        dlc_predictions.CTD,  # whose suffix ends in that of H5, as the next one's does
+        dlc_tracks.FORMAT,
         dlc_predictions.H5,
         dlc_predictions.CSV,
         dlc_pickles.FULL,

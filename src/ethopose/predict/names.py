@@ -1,12 +1,11 @@
-"""Where results and the files beside them go."""
+"""Where results go."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ethopose.core import UsageError
-from ethopose.formats import FORMATS, Format, format_for, only_read
+from ethopose.formats import FORMATS, format_for
 from ethopose.store import SUFFIX
 
 
@@ -28,24 +27,3 @@ def result_path(video: Path, model: str, out: Path | None, *, several: bool) -> 
     if several and out.is_file():
         raise UsageError("-o names a folder for several videos, and this is a file", where=out)
     return out / default.name if several else out if out.name else out.resolve()
-
-
-def exported_path(result: Path, form: Format, video: Path, model: str) -> Path:
-    """The file that a result is exported to: beside it, named as the format's users expect."""
-    name = result.name.removesuffix(SUFFIX)
-    return result.with_name(form.file_name(name, video.stem, model))
-
-
-def formats_named(names: Sequence[str] | None, default: Sequence[str]) -> list[Format]:
-    """The formats to export to: those named, or what the model's own tool would have written.
-
-    Raises:
-        UsageError: there is no such format.
-    """
-    wanted = list(names or default)
-    if wanted == ["none"]:
-        return []
-    written = [name for name, form in FORMATS.items() if form.write is not only_read]
-    if unknown := [name for name in wanted if name not in written]:
-        raise UsageError(f"no format is named {unknown[0]!r}", fix=f"choose none, or {', '.join(written)}")
-    return [FORMATS[name] for name in dict.fromkeys(wanted)]

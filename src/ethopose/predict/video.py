@@ -16,11 +16,10 @@ from pydantic import JsonValue
 
 from ethopose.core import Poses, UsageError, join_poses
 from ethopose.formats import Format
+from ethopose.formats.exports import export, exported_path, refuse_foreign
 from ethopose.media import Block, JoinedVideo, Video
 from ethopose.predict import provenance
-from ethopose.predict.exports import export, refuse_foreign
 from ethopose.predict.following import InOrder
-from ethopose.predict.names import exported_path
 from ethopose.predict.pipeline import Behind, in_order, read_ahead
 from ethopose.predict.predictor import BlockPoses, Predictor
 from ethopose.predict.profile import Profile

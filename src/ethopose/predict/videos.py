@@ -10,8 +10,9 @@ from typing import Any, overload
 
 from ethopose.core import DiskFullError, EthoposeError, UsageError
 from ethopose.families import Model, load
+from ethopose.formats.exports import formats_named
 from ethopose.media import find_videos, open_video
-from ethopose.predict.names import formats_named, result_path
+from ethopose.predict.names import result_path
 from ethopose.predict.options import Options, options_from
 from ethopose.predict.predictor import Predictor
 from ethopose.predict.report import Report

@@ -13,9 +13,9 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from ethopose.core import UsageError
+from ethopose.formats.exports import formats_named
 from ethopose.media import open_recording
 from ethopose.predict import Options
-from ethopose.predict.names import formats_named
 from ethopose.predict.options import options_from
 from ethopose.run.bench import Opener, Setup
 from ethopose.run.crew import Crew, Hire

@@ -10,9 +10,9 @@ import numpy as np
 
 from ethopose.core import InferenceError, MemoryFullError, ModelError, ResultError
 from ethopose.families import load
+from ethopose.formats.exports import export, make, refuse_foreign
 from ethopose.media import Block, Video
 from ethopose.predict import Options, Profile
-from ethopose.predict.exports import export, make, refuse_foreign
 from ethopose.predict.predictor import Predictor
 from ethopose.predict.video import Parts, Writing, make_manifest, numbers
 from ethopose.run.messages import Runs, Wrap, Wrapped

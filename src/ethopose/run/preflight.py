@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ethopose.core import EthoposeError, FormatError, ResultError
+from ethopose.formats.exports import refuse_foreign
 from ethopose.media import glance
-from ethopose.predict.exports import refuse_foreign
 from ethopose.run.plan import Entry, Plan, Recipe
 from ethopose.run.steps import beside
 from ethopose.store import is_result, read

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ethopose.core import UsageError
 from ethopose.formats import Format
-from ethopose.predict.names import exported_path, formats_named
+from ethopose.formats.exports import exported_path, formats_named
 from ethopose.run.plan import Recipe
 from ethopose.store import Result
 

@@ -19,8 +19,8 @@ from ethopose.core import (
     ResultError,
     VideoError,
 )
+from ethopose.formats.exports import refuse_foreign
 from ethopose.predict import provenance
-from ethopose.predict.exports import refuse_foreign
 from ethopose.run.crew import Crew
 from ethopose.run.hands import Hand
 from ethopose.run.journal import Journal, stamp

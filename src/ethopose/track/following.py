@@ -1,5 +1,8 @@
 """Who is who in a video, from its poses alone, in three passes: follow, gather, tell.
 
+Following makes pieces of tracklets, telling joins them: two steps that may be asked for one by one. Joining
+sees of a piece nothing but its rows, so that it comes to the same whether it was just followed or given.
+
 What is kept between the passes is a few numbers a piece of a tracklet, and for each pose which tracklet it is
 and where its body is (`Spool`): memory does not grow with the rows.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -21,7 +24,7 @@ from ethopose.track.motion import Motion, Tally, motion, new_tally, tally
 from ethopose.track.paths import least_paths, sure_paths
 from ethopose.track.pieces import Cuts, Ends, Pieces, cuts_of, doubtful, ends_of, gather, no_pieces
 from ethopose.track.scale import Scale, area, new_scale
-from ethopose.track.settling import Links, settled
+from ethopose.track.settling import Links, no_links, settled
 from ethopose.track.tracklets import Associator, Tracklets
 
 CHUNK = 4096  # frames at a time, wherever parts end, so that they leave no trace
@@ -141,48 +144,82 @@ def follow(
     spool: Spool,
     *,
     looks: bool = False,
+    given: int | None = None,
+    join: bool = True,
     progress: Progress | None = None,
 ) -> Followed:
     """Find out who is who: at most `animals` tracks, where it is known how many there are.
 
     `spool` is filled with the tracklets of the chunks (`in_chunks`) of `parts`, whose vectors count where
-    `looks` is true.
+    `looks` is true. Where it gives back others, `given` of them, these are the pieces, and none is cut.
+    Without `join` each piece is a track.
     """
     told = progress or (lambda what, frames: None)
-    scale, cuts, number, usual = _associated(parts, spool, told)
-    world = World(scale.length[0], scale.noise[0], scale.turning[0], scale.heading[0], area(scale))
-    gathered = _gathered(parts, spool, cuts, (number, usual), told)
-    model = likeness(gathered.blocks.blocks(), gathered.blocks.noise()) if looks else None
-    if model is not None:
-        changed = changes(model, gathered.blocks.blocks())
-        if len(changed[0]):
-            cuts = cuts.more(*changed)
-            gathered = _gathered(parts, spool, cuts, (number, usual), told)
+    learned = _associated(parts, spool, told)
+    if given is not None:
+        learned = learned._replace(cuts=cuts_of([]), number=given)
+    pieces = _cut(parts, spool, learned, told, looks=looks, split=given is None)
+    path, links = _stitched(pieces, animals) if join else (np.arange(len(pieces.ends.first)), no_links())
+    auc = np.nan if pieces.looks is None else pieces.looks.model.told
+    return Followed(pieces.cuts, pieces.place, pieces.ends, path, links, auc)
+
+
+class _Learned(NamedTuple):
+    """What following told of a video."""
+
+    scale: Scale
+    cuts: Cuts
+    number: int  # of tracklets
+    usual: float  # how much of an animal rows look, at their middle
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """The pieces of tracklets, and what tells which belong together."""
+
+    cuts: Cuts
+    place: Int64[np.ndarray, "piece"]  # see `Followed`
+    ends: Ends
+    world: World
+    moved: Motion
+    looks: Looks | None  # of pieces as `ends` counts them
+
+
+def _cut(
+    parts: Parts, spool: Spool, learned: _Learned, told: Progress, *, looks: bool, split: bool
+) -> _Pieces:
+    """The pieces; with `split` they are cut where looks change, too."""
+    gathered = _gathered(parts, spool, learned, told)
     ends, there = ends_of(gathered.pieces)
     place = np.full(len(gathered.pieces.rows), -1)
     place[there] = np.arange(len(there))
-    seen = None if model is None else Looks(model, gathered.blocks.blocks().renamed(place))
-    path, links = _stitched(
-        ends, animals, world, motion(gathered.moved, world.noise, world.length, world.area), seen
-    )
-    return Followed(cuts, place, ends, path, links, np.nan if model is None else model.told)
+    blocks = gathered.blocks.blocks().renamed(place)
+    model = likeness(blocks, gathered.blocks.noise()) if looks else None
+    if model is not None and split:
+        changed, frame = changes(model, blocks)
+        if len(changed):
+            learned = learned._replace(cuts=learned.cuts.more(there[changed], frame))
+            return _cut(parts, spool, learned, told, looks=looks, split=False)
+    scale = learned.scale
+    world = World(scale.length[0], scale.noise[0], scale.turning[0], scale.heading[0], area(scale))
+    moved = motion(gathered.moved, world.noise, world.length, world.area)
+    return _Pieces(learned.cuts, place, ends, world, moved, None if model is None else Looks(model, blocks))
 
 
-def _stitched(
-    ends: Ends, animals: int | None, world: World, moved: Motion, looks: Looks | None
-) -> tuple[Int64[np.ndarray, "end"], Links]:
-    joins = joins_of(ends, animals or SEVERAL, world, moved)
-    costs = joins if looks is None else looks.add_to(joins, ends)
+def _stitched(pieces: _Pieces, animals: int | None) -> tuple[Int64[np.ndarray, "end"], Links]:
+    ends = pieces.ends
+    joins = joins_of(ends, animals or SEVERAL, pieces.world, pieces.moved)
+    costs = joins if pieces.looks is None else pieces.looks.add_to(joins, ends)
     if animals is None:
         path = sure_paths(costs, len(ends.first))
     else:
         path = least_paths(costs, -WORTH * ends.worth, animals)
         path = filled(ends, costs, path, animals)
-    return settled(ends, joins, path, looks)
+    return settled(ends, joins, path, pieces.looks)
 
 
-def _associated(parts: Parts, spool: Spool, told: Progress) -> tuple[Scale, Cuts, int, float]:
-    """Fill the spool; what was learned, where to cut, the number of tracklets, and what rows look like."""
+def _associated(parts: Parts, spool: Spool, told: Progress) -> _Learned:
+    """Fill the spool."""
     associator, doubts = None, []
     count = np.zeros(BINS + 1, np.int64)
     for rows in in_chunks(parts()):
@@ -193,9 +230,9 @@ def _associated(parts: Parts, spool: Spool, told: Progress) -> tuple[Scale, Cuts
         count += np.bincount((np.clip(rows.looks, 0, 1) * BINS).astype(int), minlength=BINS + 1)
         told("following", int(rows.frame[-1]) + 1)
     if associator is None:
-        return new_scale(), cuts_of([]), 0, 1.0
+        return _Learned(new_scale(), cuts_of([]), 0, 1.0)
     usual = max(int((count.cumsum() >= count.sum() / 2).argmax()), 1) / BINS
-    return associator.scale, cuts_of(doubts), associator.number, usual
+    return _Learned(associator.scale, cuts_of(doubts), associator.number, usual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +242,9 @@ class _Gathered:
     blocks: Blocking
 
 
-def _gathered(parts: Parts, spool: Spool, cuts: Cuts, known: tuple[int, float], told: Progress) -> _Gathered:
-    """What is known of each piece; `known` are the number of tracklets and what rows usually look like."""
-    number, usual = known
+def _gathered(parts: Parts, spool: Spool, learned: _Learned, told: Progress) -> _Gathered:
+    """What is known of each piece."""
+    _, cuts, number, usual = learned
     gathered = None
     for rows, tracklets in zip(in_chunks(parts()), spool, strict=True):
         if gathered is None:

@@ -38,8 +38,10 @@ class Blocks:
         return Blocks(self.piece[rows], self.time[rows], self.count[rows], self.mean[rows])
 
     def renamed(self, piece: Int64[np.ndarray, "piece"]) -> Blocks:
-        """Of pieces that are counted otherwise."""
-        return Blocks(piece[self.piece], self.time, self.count, self.mean)
+        """Of pieces that are counted otherwise, in order of these."""
+        mine = piece[self.piece]
+        order = np.lexsort((self.time, mine))
+        return Blocks(mine[order], self.time[order], self.count[order], self.mean[order])
 
 
 class Blocking:

@@ -28,7 +28,6 @@ class Links:
     other: Int64[np.ndarray, "link"]
     gain: Float64[np.ndarray, "link"]  # nats by which its best exchange is less likely; inf: none
     rival: Int64[np.ndarray, "link"]  # the link that this would be, -1 for none
-
     rows: Int64[np.ndarray, "link"]  # of the shorter of both pieces
 
     @property
@@ -46,6 +45,12 @@ class Links:
         np.minimum.at(sure, self.one, self.certainty)
         np.minimum.at(sure, self.other, self.certainty)
         return sure
+
+
+def no_links() -> Links:
+    """None were made."""
+    nothing = np.empty(0, np.int64)
+    return Links(nothing, nothing, np.empty(0), nothing, nothing)
 
 
 def settled(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
-from ethopose.core import ResultError
-from ethopose.formats import Format
-from ethopose.store import Result, is_result, note_export, read
+from ethopose.core import ResultError, UsageError
+from ethopose.formats.format import Format, only_read
+from ethopose.formats.table import FORMATS
+from ethopose.store import SUFFIX, Result, is_result, note_export, read
 
 Files = Mapping[Path, Format]
 
@@ -49,3 +51,29 @@ def make(result: Result, files: Sequence[Path], write: Callable[[], object]) -> 
 
 def _is_listed(file: Path, exports: Mapping[str, int | None]) -> bool:
     return file.name in exports and exports[file.name] in (None, file.stat().st_size)
+
+
+def exported_path(result: Path, form: Format, video: Path, model: str) -> Path:
+    """The file that a result is exported to: beside it, named as the format's users expect."""
+    name = result.name.removesuffix(SUFFIX)
+    return result.with_name(form.file_name(name, video.stem, model))
+
+
+def formats_named(
+    names: Sequence[str] | None,
+    default: Sequence[str],
+    groups: Mapping[str, Sequence[Format]] = MappingProxyType({}),
+) -> list[Format]:
+    """The formats to export to: those named, or what the model's own tool would have written; a name of
+    `groups` stands for several.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    wanted = list(names or default)
+    if wanted == ["none"]:
+        return []
+    known = {**groups, **{name: [form] for name, form in FORMATS.items() if form.write is not only_read}}
+    if unknown := [name for name in wanted if name not in known]:
+        raise UsageError(f"no format is named {unknown[0]!r}", fix=f"choose none, or {', '.join(known)}")
+    return list(dict.fromkeys(form for name in wanted for form in known[name]))
