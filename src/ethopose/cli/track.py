@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -40,6 +40,14 @@ def track(
         list[str] | None,
         Option("--option", metavar="NAME=VALUE", help="Of another tool's --method, by its own name; repeat."),
     ] = None,
+    step: Annotated[
+        str | None,
+        Option(help="tracklets: pieces without joins; stitch: joins of tracks that are there; else both."),
+    ] = None,
+    format: Annotated[
+        list[str] | None,
+        Option(help="Files beside the result: dlc (what DeepLabCut writes of tracks), slp, csv ...; repeat."),
+    ] = None,
     video: Annotated[
         Path | None,
         Option(help="Where its video lies: of a file of poses; of a result for --review and flow, if moved."),
@@ -59,13 +67,15 @@ def track(
     """
     if clips is not None and not review:
         raise UsageError("--clips is of no use without --review", fix="add it, or leave --clips out")
+    if review and step == "tracklets":
+        raise UsageError("--review is of no use for tracklets: none are joined", fix="leave it out")
     import ethopose
     from ethopose.store import UNSURE, is_result, read
 
     screen: Screen = context.obj
     is_known = is_result(source)
     with screen.progress() as bar:
-        if review and is_known and read(source).tracks and not (redo or animals or out):
+        if review and is_known and read(source).tracks and not (redo or animals or out or step or format):
             tracked = read(source)
         else:
             place = None if review and is_known and method != "flow" else video
@@ -75,6 +85,8 @@ def track(
                 animals=animals,
                 method=method,
                 options=_options(option or []),
+                step=step,
+                format=format,
                 video=place,
                 redo=redo,
                 overwrite=overwrite,
@@ -85,7 +97,7 @@ def track(
             doubts = ethopose.review(tracked, video=moved, clips=most, overwrite=overwrite, progress=bar)
     joins = tracked.joins
     unsure = int(joins.unsure.sum())
-    data = {
+    data: dict[str, Any] = {
         "result": str(tracked.path),
         "tracks": list(tracked.tracks),
         "joins": len(joins),
@@ -99,6 +111,9 @@ def track(
     if review:
         data |= {"review": str(doubts.path), "clips": len(doubts.clips)}
         rows.append(("review", f"{doubts.path} (a list and {len(doubts.clips)} clips)"))
+    if files := [str(tracked.path.with_name(name)) for name in tracked.manifest.exports if format]:
+        data["files"] = files
+        rows.append(("files", "\n".join(files)))
     screen.report(data, rows)
 
 

@@ -47,8 +47,8 @@ def read(path: Path) -> PoseFile:
                 pose = array.reshape(-1, 3) if array.ndim == 1 else array  # nobody saw it
                 animals[row[_frame(key)], place] = numbers([pose], 2, content)[0][:, :3]
         both, tracks = (names[:n_keypoints], names[n_keypoints:]), tuple(map(str, tracklets))
-        told = pose_file(both, np.array(frames, np.int64), animals, unique, tracks=tracks)
-        return replace(told, model=model)
+        file = pose_file(both, np.array(frames, np.int64), animals, unique, tracks=tracks)
+        return replace(file, model=model)
 
 
 def _frame(key: str | int) -> int:

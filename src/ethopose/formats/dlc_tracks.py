@@ -1,7 +1,7 @@
 """DeepLabCut's tracks (`_el.h5`, `_bx.h5`, `_sk.h5`): columns for each individual that was followed.
 
-They are laid out as its predictions are. Animals without a track have no place in these files. DeepLabCut's end
-with the last frame of a track; here every frame has its row.
+They are laid out as its predictions are. Animals without a track have no place in these files. DeepLabCut's
+end with the last frame of a track; here every frame has its row.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def write_table(
     dtype: type[np.floating[Any]],
     key: str = "df_with_missing",
 ) -> None:
-    """Write rows of numbers (their labels, their values) under a key; DeepLabCut's of predictions if left out.
+    """Write rows of numbers (their labels, their values) under a key; DeepLabCut's of predictions is given.
 
     Columns have one name a level; `rows` gives `count` of them in as many pieces as it likes.
     """

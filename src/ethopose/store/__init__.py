@@ -4,7 +4,7 @@ from ethopose.store.atomic import TEMPORARY, make_folder, replacing, replacing_p
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.features import Features
-from ethopose.store.joins import UNSURE, Joins, no_joins, read_joins, write_joins
+from ethopose.store.joins import UNSURE, Joins, join_joins, no_joins, read_joins, write_joins
 from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
@@ -37,6 +37,7 @@ __all__ = [
     "check_held",
     "is_claimed",
     "is_result",
+    "join_joins",
     "join_lists",
     "line_column",
     "lists_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -56,6 +57,12 @@ _DTYPES: dict[str, type[np.generic]] = {
 def no_joins() -> Joins:
     """None were made."""
     return Joins(*(np.empty(0, dtype) for dtype in _DTYPES.values()))
+
+
+def join_joins(some: Sequence[Joins]) -> Joins:
+    """All of them, in order of the frames on which the second piece begins."""
+    joined = Joins(*(np.concatenate([getattr(each, name) for each in some]) for name in _DTYPES))
+    return joined[np.lexsort((joined.track, joined.after))]
 
 
 def write_joins(folder: Path, joins: Joins) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int64
 
 from ethopose.core import Poses, Skeleton
-from ethopose.store import Joins
+from ethopose.store import Joins, join_joins
 
 END = int(np.iinfo(np.int64).max)  # beyond every frame
 
@@ -75,9 +75,7 @@ class CorrectedJoins:
 
     def all(self) -> Joins:
         """In order of the frames on which the second piece begins."""
-        found = [np.concatenate([getattr(some, each.name) for some in self._found]) for each in fields(Joins)]
-        joins = Joins(*found)
-        return joins[np.lexsort((joins.track, joins.after))]
+        return join_joins(self._found)
 
     def _left(self, new: np.ndarray, before: np.ndarray, now: np.ndarray) -> Joins:
         """Those whose second piece begins in these rows."""

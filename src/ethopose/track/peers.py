@@ -20,6 +20,8 @@ from ethopose.track.sleap.options import ClassicOptions
 
 OURS = "ethopose"
 CLASSIC = {"simple": False, "flow": True}  # of sleap-nn, and whether it looks at the frames
+TRACKLETS, STITCH = "tracklets", "stitch"
+STEPS = (TRACKLETS, STITCH)
 METHODS = (OURS, *deeplabcut.METHODS, *CLASSIC, *TRACKERS)
 
 Options = Mapping[str, str]
@@ -32,6 +34,7 @@ class Method:
 
     name: str = OURS
     options: Options = field(default_factory=dict)
+    step: str | None = None  # only this one of `STEPS`
 
     def __post_init__(self) -> None:
         if self.name not in METHODS:
@@ -39,6 +42,8 @@ class Method:
         if self.name == OURS and self.options:
             what = f"the method {OURS} has no option {next(iter(self.options))}"
             raise UsageError(what, fix="it learns from the video; leave it out")
+        if self.step is not None and self.name not in (OURS, *deeplabcut.METHODS):
+            raise UsageError(f"the method {self.name} has no steps", fix="leave out --step")
         self._check()
 
     @property
@@ -69,11 +74,24 @@ class Method:
         return replace(poses, track=told.track, identity_score=told.score)
 
     def _by_deeplabcut(self, poses: Poses, animals: int | None) -> Poses:
-        """Tracklets, and where the number of animals is known, stitched. Poses that nobody saw, which
-        `skeleton` makes up, are rows of confidence 1."""
+        """Tracklets, stitched, or one of both."""
         following, stitching = self._deeplabcut()
+        if self.step != STITCH:
+            poses = self._tracklets(poses, following)
+        if self.step == TRACKLETS or animals is None or not (poses.track >= 0).any():
+            return poses
+        columns = poses.frame, poses.xy, poses.confidence, poses.track
+        found = deeplabcut.stitch(*columns, n_tracks=animals, options=stitching)
+        order = np.argsort(poses.frame[found.row], kind="stable")
+        return replace(poses[found.row[order]], track=found.track[order])
+
+    def _tracklets(self, poses: Poses, options: deeplabcut.TrackletOptions) -> Poses:
+        """Poses that nobody saw, which `skeleton` makes up, are rows of confidence 1. Unique keypoints are of
+        no animal."""
+        unique = {k for k, name in enumerate(poses.skeleton.keypoints) if name in poses.skeleton.unique}
+        options = replace(options, ignored=tuple(sorted({*options.ignored, *unique})))
         told = deeplabcut.tracklets(
-            poses.frame, poses.xy, poses.confidence, method=self.name, options=following
+            poses.frame, poses.xy, poses.confidence, method=self.name, options=options
         )
         count, more = len(poses), len(told.invented_frame)
         row = np.concatenate([np.arange(count), np.full(more, -1)])
@@ -82,18 +100,10 @@ class Method:
         sure = np.concatenate([poses.confidence, np.ones((more, xy.shape[1]), np.float32)])
         track = np.concatenate([told.track, told.invented_track])
         order = np.argsort(frame, kind="stable")
-        if animals is not None:
-            frame, xy, sure, track, row = (each[order] for each in (frame, xy, sure, track, row))
-            found = deeplabcut.stitch(frame, xy, sure, track, n_tracks=animals, options=stitching)
-            order, track = found.row, found.track
-            by_frame = np.argsort(frame[order], kind="stable")
-            order, track = order[by_frame], track[by_frame]
-        else:
-            track = track[order]
-        score = np.append(poses.score, np.float32(1))[row[order]]
-        individual = np.append(poses.individual, np.int16(-1))[row[order]]
-        columns = frame[order], xy[order], sure[order], score, track.astype(np.int32), individual
-        return Poses(poses.skeleton, *columns)
+        row, frame, xy, sure, track = (each[order] for each in (row, frame, xy, sure, track))
+        score = np.append(poses.score, np.float32(1))[row]
+        individual = np.append(poses.individual, np.int16(-1))[row]
+        return Poses(poses.skeleton, frame, xy, sure, score, track.astype(np.int32), individual)
 
     def _by_classic(
         self, poses: Poses, looked: np.ndarray, animals: int | None, images: Images | None
@@ -112,8 +122,12 @@ class Method:
 
     def _deeplabcut(self) -> tuple[deeplabcut.TrackletOptions, deeplabcut.StitchOptions]:
         kinds = deeplabcut.TrackletOptions, deeplabcut.StitchOptions
-        names = [{each.name for each in fields(kind)} for kind in kinds]
-        _refuse(self.name, self.options, names[0] | names[1])
+        names = [
+            {each.name for each in fields(kind)} if self.step in (None, step) else set()
+            for kind, step in zip(kinds, STEPS, strict=True)
+        ]
+        of = self.name if self.step is None else f"{self.name}, step {self.step},"
+        _refuse(of, self.options, names[0] | names[1])
         both = [
             _typed(kind, {name: value for name, value in self.options.items() if name in known})
             for kind, known in zip(kinds, names, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Int64
 from pydantic import JsonValue
 
 from ethopose.core import Poses, ResultError, UsageError
+from ethopose.formats.exports import export, exported_path, refuse_foreign
 from ethopose.formats.importing import import_poses
 from ethopose.store import (
     OK,
@@ -36,12 +37,14 @@ from ethopose.store import (
     video_of,
     write_joins,
 )
+from ethopose.track import deeplabcut
 from ethopose.track.following import Followed, Rows, follow, in_chunks
-from ethopose.track.peers import OURS, Method
+from ethopose.track.peers import OURS, STEPS, STITCH, TRACKLETS, Method
 from ethopose.track.spool import DiskSpool
+from ethopose.track.steps import Given, Stream, formats_of, names_of, with_former
 
 AT_ONCE, THREADS = 16, 2  # parts that are written
-TRACKED = f".tracked{SUFFIX}"
+TRACKED, PIECES = f".tracked{SUFFIX}", f".tracklets{SUFFIX}"
 Progress = Callable[[str, int, int], None]  # (what, frames done, frames in all)
 
 
@@ -52,18 +55,33 @@ class Tracking:
     animals: int | None = None  # None: nobody knows
     method: str = OURS
     options: Mapping[str, str] = field(default_factory=dict)  # of another tool's method, by its own names
+    step: str | None = None  # "tracklets": pieces without joins; "stitch": joins of tracks that are there
     redo: bool = False  # tracks that are there already are found anew
+    format: Sequence[str] | None = (
+        None  # files for other tools beside the result; `dlc` are DeepLabCut's tracks
+    )
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.animals is not None and self.animals < 1:
             raise UsageError(f"{self.animals} animals", fix="give 1 or more, or leave it out")
-        Method(self.method, self.options)
+        if self.step not in (None, *STEPS):
+            raise UsageError(f"no step is named {self.step!r}", fix=f"choose from {', '.join(STEPS)}")
+        if self.step == TRACKLETS and self.animals is not None:
+            what = "how many animals there are says nothing of tracklets"
+            raise UsageError(what, fix="leave out --animals, or give it to --step stitch")
+        if self.step == STITCH and self.redo:
+            raise UsageError("stitching joins the tracks that are there", fix="leave out --redo or --step")
+        if self.step == STITCH and self.animals is None and self.method != OURS:
+            what = f"the method {self.method} stitches as many tracks as it is told"
+            raise UsageError(what, fix="tell how many: --animals N")
+        _ = self.tracker  # its options are checked
 
     @property
     def tracker(self) -> Method:
         """The method with its options."""
-        return Method(self.method, self.options)
+        alone = self.animals is None and self.method in deeplabcut.METHODS
+        return Method(self.method, self.options, TRACKLETS if alone else self.step)
 
 
 def track(
@@ -82,7 +100,8 @@ def track(
         out: the folder of the new result.
         video: where the video lies now, of a file of poses, or for `flow`.
         progress: told what is done, how many frames of it, and of how many.
-        how: the fields of `Tracking`. With `animals` there are at most so many tracks, through the whole
+        how: the fields of `Tracking`. `step="tracklets"` and then, of its result, `step="stitch"` come to the
+            same tracks as both at once. With `animals` there are at most so many tracks, through the whole
             video; without, poses are joined as long as that is likelier than that they are of two animals.
             Where the model tells individuals apart, what it said counts, over each track as a whole. Another
             `method` is a tracker of another tool, with its `options`: `ellipse`, `box`, `skeleton`
@@ -105,17 +124,20 @@ def track(
         if video is not None and not told.tracker.looks:
             raise UsageError(f"the method {told.method} does not look at the video", fix="leave out --video")
         result = source if isinstance(source, Result) else read(source)
-        return track_result(result, Path(out or tracked_path(result.path)), told, progress, video=video)
+        return track_result(
+            result, Path(out or tracked_path(result.path, told.step)), told, progress, video=video
+        )
     path = Path(source)
-    target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX))
+    target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX), told.step)
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=target.absolute().parent) as folder:
         imported = import_poses(path, Path(folder) / "poses", video=None if video is None else Path(video))
         return track_result(imported, target, told, progress, origin=path)
 
 
-def tracked_path(source: Path) -> Path:
+def tracked_path(source: Path, step: str | None = None) -> Path:
     """Where the tracks of a result go unless it is told: beside it."""
-    return source.with_name(source.name.removesuffix(SUFFIX) + TRACKED)
+    stem = source.name.removesuffix(PIECES).removesuffix(SUFFIX)
+    return source.with_name(stem + (PIECES if step == TRACKLETS else TRACKED))
 
 
 def track_result(
@@ -138,18 +160,23 @@ def track_result(
         FormatError: a part of the source is damaged.
     """
     _check(source, out, how)
+    named = formats_of(how.format, how.method, how.tracker.step)
+    files = {exported_path(out, form, *names_of(source, origin)): form for form in named}
+    if not how.overwrite:
+        refuse_foreign(out, files)
     with start(out, _manifest(source, how), overwrite=how.overwrite) as writer:
-        if writer.finished:
-            return writer.finish()
-        began = datetime.now(UTC)
-        told = _told(progress, source)
-        notes: dict[str, JsonValue] = {"from": str(origin or source.path)}
-        if how.method == OURS:
-            names = _followed(writer, source, how, notes, told)
-        else:
-            names = _reproduced(writer, source, how, video, told)
-        notes["seconds"] = round((datetime.now(UTC) - began).total_seconds(), 3)
-        return writer.finish({"tracked": notes}, tracks=names)
+        if not writer.finished:
+            began = datetime.now(UTC)
+            told = _told(progress, source)
+            notes: dict[str, JsonValue] = {"from": str(origin or source.path)}
+            if how.method == OURS:
+                names = _followed(writer, source, how, notes, told)
+            else:
+                names = _reproduced(writer, source, how, video, told)
+            notes["seconds"] = round((datetime.now(UTC) - began).total_seconds(), 3)
+            writer.finish({"tracked": notes}, tracks=names)
+        export(read(out), files)
+        return read(out)
 
 
 def _followed(
@@ -161,13 +188,23 @@ def _followed(
 ) -> tuple[str, ...]:
     """All parts and the joins; gives the names of the tracks."""
     with tempfile.TemporaryFile(dir=writer.path, prefix=TEMPORARY) as file:
-        spool = DiskSpool(file)
-        followed = follow(lambda: _rows(source), how.animals, spool, looks=_is_named(source), progress=told)
-        names = _names(source, followed, spool)
-        stream = _Stream(source, followed, spool)
-        tracked = ((part, _tracked(part, *stream.next(len(part.poses)), names)) for part in source)
+        spool, stitch, join = DiskSpool(file), how.step == STITCH, how.step != TRACKLETS
+        followed = follow(
+            lambda: _rows(source),
+            how.animals,
+            Given(source, spool) if stitch else spool,
+            looks=_is_named(source),
+            given=len(source.tracks) if stitch else None,
+            join=join,
+            progress=told,
+        )
+        names = _names(source, followed, spool) if join else _numbers(followed)
+        chunks = zip(in_chunks(_rows(source)), spool, strict=True)
+        stream = Stream(np.stack(followed.of(rows, tracklets)) for rows, tracklets in chunks)
+        tracked = ((part, _tracked(part, stream.next(len(part.poses)), names)) for part in source)
         _write(writer, source, tracked, told)
-    write_joins(writer.path, joins_of(followed))
+    joins = joins_of(followed)
+    write_joins(writer.path, with_former(source, followed, joins) if stitch else joins)
     if np.isfinite(followed.told):
         notes["told_apart"] = round(followed.told, 3)
     return names.tracks
@@ -189,7 +226,12 @@ def _reproduced(
     poses = how.tracker(source.poses, looked, how.animals, images)
     _write(writer, source, ((part, _rows_of(poses, part)) for part in source), told)
     write_joins(writer.path, no_joins())
-    return tuple(f"track_{number + 1}" for number in range(int(poses.track.max(initial=-1)) + 1))
+    count = int(poses.track.max(initial=-1)) + 1
+    return tuple(f"{_kind(how.step)}_{number + 1}" for number in range(count))
+
+
+def _kind(step: str | None) -> str:
+    return "tracklet" if step == TRACKLETS else "track"
 
 
 def _rows_of(poses: Poses, part: Part) -> Poses:
@@ -218,7 +260,10 @@ def _check(source: Result, out: Path, how: Tracking) -> None:
     if not source.finished:
         what = "the result is not finished, and its tracks would end where it does"
         raise ResultError(what, where=source.path, fix="start the command that makes it again")
-    if source.tracks and not how.redo:
+    if how.step == STITCH and not source.tracks and len(source):
+        fix = "ethopose track --step tracklets makes some"
+        raise UsageError("there are no tracks to stitch", where=source.path, fix=fix)
+    if source.tracks and not how.redo and how.step != STITCH:
         what = f"there are tracks already ({len(source.tracks)}), and they are kept"
         raise UsageError(what, where=source.path, fix="--redo finds them anew")
 
@@ -226,6 +271,8 @@ def _check(source: Result, out: Path, how: Tracking) -> None:
 def _manifest(source: Result, how: Tracking) -> Manifest:
     """What the tracked result is to be."""
     told = {"method": how.method, "animals": how.animals, **how.options}
+    if how.step is not None:
+        told["step"] = how.step
     settings = {**source.manifest.settings, "track": told}
     anew: dict[str, Any] = {"tracks": (), "lists": {}, "parts": (), "exports": {}, "state": "running"}
     if how.method != OURS:  # it may have other rows, of which nothing else is known
@@ -255,10 +302,17 @@ def _votes(poses: Poses) -> Float32[np.ndarray, "instance individual"]:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What the tracks are called, and which individual each is; -1: none that the model knows."""
+    """What the tracks are called, and which individual each is; -1: none that the model knows. Of tracklets
+    nothing more than what a model said is told."""
 
     tracks: tuple[str, ...]
     individual: Int64[np.ndarray, "track"]
+    joined: bool = True
+
+
+def _numbers(followed: Followed) -> _Names:
+    names = tuple(f"{_kind(TRACKLETS)}_{number + 1}" for number in range(followed.tracks))
+    return _Names(names, np.full(len(names), -1), joined=False)
 
 
 def _names(source: Result, followed: Followed, spool: DiskSpool) -> _Names:
@@ -312,32 +366,17 @@ def _batched(source: Iterable[tuple[Part, Poses]], count: int) -> Iterator[list[
         yield parts
 
 
-class _Stream:
-    """Tracks row by row, however many are asked for at a time."""
-
-    def __init__(self, source: Result, followed: Followed, spool: DiskSpool) -> None:
-        chunks = zip(in_chunks(_rows(source)), spool, strict=True)
-        self._told = (np.stack(followed.of(rows, tracklets)) for rows, tracklets in chunks)
-        self._left = np.empty((2, 0))
-
-    def next(self, count: int) -> tuple[Int64[np.ndarray, "row"], Float64[np.ndarray, "row"]]:
-        """Of the next rows: track and how sure it is."""
-        waiting = [self._left]
-        while sum(each.shape[1] for each in waiting) < count:
-            waiting.append(next(self._told))
-        joined = np.concatenate(waiting, 1)
-        self._left = joined[:, count:]
-        return joined[0, :count].astype(np.int64), joined[1, :count]
-
-
-def _tracked(part: Part, track: np.ndarray, sure: np.ndarray, names: _Names) -> Poses:
-    poses = part.poses
+def _tracked(part: Part, told: np.ndarray, names: _Names) -> Poses:
+    """With tracks and how sure these are."""
+    poses, track, sure = part.poses, told[0].astype(np.int32), told[1].astype(np.float32)
+    if not names.joined:
+        return replace(poses, track=track)
     individual = np.append(names.individual, -1)[track] if (names.individual >= 0).any() else poses.individual
     return replace(
         poses,
-        track=track.astype(np.int32),
+        track=track,
         individual=individual.astype(np.int16),
-        identity_score=sure.astype(np.float32),
+        identity_score=sure,
     )
 
 
