@@ -225,6 +225,18 @@ def test_what_follows_is_made_once_and_again_only_when_it_is_lacking(videos, run
     assert video.files[1].exists()
 
 
+def test_of_a_result_with_tracks_the_strip_of_identities_is_drawn_and_listed(videos, run_all):
+    report = run_all(videos / "a.mp4")
+    (video,) = report.videos.values()
+    path = video.result / "manifest.json"
+    path.write_text(path.read_text().replace('"tracks": []', '"tracks": ["anna"]'))
+    shutil.rmtree(report.folder)
+    (again,) = run_all(videos / "a.mp4", then=("render",)).videos.values()
+    names = [f"a.mp4.single.{end}" for end in ("labelled.mp4", "sheet.png", "identities.png")]
+    assert [file.name for file in again.files] == names
+    assert set(names) <= read(video.result).manifest.exports.keys()
+
+
 def test_a_file_that_is_nobodys_is_not_replaced_by_what_follows(videos, run_all):
     (path,) = [videos / "a.mp4.single.labelled.mp4"]
     path.write_text("mine")

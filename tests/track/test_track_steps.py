@@ -13,6 +13,7 @@ import ethopose
 from ethopose.core import DataError, ResultError, UsageError
 from ethopose.formats import read_poses
 from ethopose.store import read
+from ethopose.track import steps
 from ethopose.track.result import tracked_path
 
 METHODS = ["ethopose", "ellipse", "box", "skeleton"]
@@ -88,6 +89,12 @@ def test_stitching_splits_nothing_and_pieces_are_those_that_a_person_made(tmp_pa
 
 def _frames(result, name):
     return result.frame[result.track == result.tracks.index(name)]
+
+
+def _places(result):
+    there = result.track >= 0
+    columns = result.frame, result.xy[:, 0, 0], result.xy[:, 0, 1], result.track
+    return sorted(zip(*(column[there].tolist() for column in columns), strict=True))
 
 
 def test_tracklets_of_deeplabcut_are_stitched(shared_data, tmp_path):
@@ -225,3 +232,16 @@ def test_the_commands_of_both_steps(tmp_path, ethopose_says):
     assert json.loads(said.out)["files"] == [str(tmp_path / "herdmice_el.h5")]
     assert switches(some, read(tmp_path / "herd.mp4.mice.tracked.ethopose").track) == 0
     assert ethopose_says("track", source.path, "--step", "tracklets", "--review").code == 2
+
+
+def test_tracklets_that_are_stitched_again_are_not_followed_again(tmp_path, monkeypatch):
+    source = write_herd(tmp_path / "herd.ethopose", meeting())
+    pieces = ethopose.track(source, step="tracklets")
+    assert [*pieces.manifest.extra_columns] == ["place.x", "place.y"]
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "associated", None)
+        stitched = ethopose.track(pieces, step="stitch", animals=3)
+    assert [*stitched.manifest.extra_columns] == []
+    file = ethopose.convert(pieces, tmp_path / "clip_el.pickle")  # where nothing else is told
+    anew = ethopose.track(file, step="stitch", animals=3)
+    assert _places(anew) == _places(stitched)

@@ -79,6 +79,49 @@ def test_joins_that_a_person_decided_are_certain(source):
     np.testing.assert_allclose((done.joins.x[0], done.joins.y[0]), mine.xy[0].mean(0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("frame", [49, 55, 60])
+def test_a_join_that_a_person_confirms_is_certain_and_so_is_its_alternative(source, frame):
+    done = tracks.confirm(source, "anna", frame)
+    assert told(done.joins) == [(0, 49, 60, 1.0, 1), (1, 51, 62, 1.0, 0)]
+    assert not done.joins.unsure.any()
+    assert np.array_equal(done.track, source.track)
+    assert done.manifest.settings["corrections"] == [f"confirm anna --at {frame}"]
+
+
+def test_a_join_of_which_nothing_was_said_stays_as_it_is(tmp_path):
+    doubts = joined((0, 20, 21, 0.6, 1), (1, 20, 21, 0.7, 0), (0, 21, 22, 0.6, 1), (1, 60, 61, 0.6, 0))
+    source = write_tracked(tmp_path / "a.ethopose", joins=doubts)
+    done = tracks.confirm(source, "anna", 21)  # the one that begins there
+    assert [row[3] for row in told(done.joins)] == pytest.approx([0.6, 0.7, 1, 0.6])
+    review = ethopose.review(done, clips=0)
+    assert len(review.joins) == 3
+
+
+def test_what_is_told_beside_poses_goes_along(tmp_path):
+    from ethopose.store import Lists, start
+
+    plain = write_tracked(tmp_path / "a.ethopose")
+    lists = {"peaks.head.x": "px"}
+    manifest = plain.manifest.model_copy(
+        update={"lists": lists, "columns": {**plain.manifest.columns, "a": "1"}}
+    )
+    told = {}
+    with start(tmp_path / "b.ethopose", manifest) as writer:
+        for part in plain:
+            many = np.arange(len(part.frames)) % 3
+            first = told[int(part.frames.frame[0])] = Lists(many, np.arange(many.sum(), dtype=np.float32))
+            extra = {"a": np.arange(len(part.poses), dtype=np.float32), "peaks.head.x": first}
+            writer.write_part(part.frames, part.poses, extra)
+        source = writer.finish()
+    done = tracks.swap(source, "anna", "bert", 60)
+    assert done.manifest.lists == lists
+    for part in done:
+        again, known = done.lists(part)["peaks.head.x"], told[int(part.frames.frame[0])]
+        assert np.array_equal(again.length, known.length)
+        assert np.array_equal(again.value, known.value)
+        assert np.array_equal(part.extra["a"], np.arange(len(part.poses)))
+
+
 def test_an_exchange_ends_where_it_is_to(source):
     done = tracks.swap(source, "anna", "cleo", 20, 29)
     changed = done.track != source.track
@@ -175,6 +218,8 @@ WRONG = {
     "neither anna nor bert": lambda source: tracks.swap(source, "anna", "bert", 53, 58),
     "bert cannot be exchanged with itself": lambda source: tracks.swap(source, "bert", "bert", 5),
     "bert cannot be joined to itself": lambda source: tracks.join(source, "bert", "bert"),
+    "anna has no join at frame 48": lambda source: tracks.confirm(source, "anna", 48),
+    "no frame 500": lambda source: tracks.confirm(source, "anna", 500),
     "nothing to cut at frame 0: anna is not there before": lambda source: tracks.cut(source, "anna", 0),
 }
 
@@ -281,11 +326,12 @@ def test_the_commands_correct(source, ethopose_says, tmp_path):
         ("rename", f"{name}.ethopose", "anna", "zoe"),
         ("cut", f"{name}-2.ethopose", "cleo", "--at", 40),
         ("join", f"{name}-3.ethopose", "cleo", "cleo_2"),
+        ("confirm", f"{name}-4.ethopose", "cleo", "--at", 40),
     ]
     for line in lines:
         said = ethopose_says("tracks", *line)
         assert (said.code, said.err) == (0, "")
     assert "swap anna bert --from 60 --to 90" in said.out
-    assert read(f"{name}-4.ethopose").tracks == ("zoe", "bert", "cleo")
+    assert read(f"{name}-5.ethopose").tracks == ("zoe", "bert", "cleo")
     assert ethopose_says("tracks", "join", source.path, "anna", "bert").code == 2
     assert ethopose_says("tracks", "shuffle", source.path).code == 2

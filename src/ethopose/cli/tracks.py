@@ -30,7 +30,7 @@ Example: ethopose tracks rename clip.mp4.mice.tracked.ethopose track_1 anna
 def add_to(app: typer.Typer) -> None:
     """Enter the commands."""
     group = typer.Typer(help=HELP, no_args_is_help=True)
-    for command in (swap, rename, join, cut):
+    for command in (swap, rename, join, cut, confirm):
         group.command()(command)
     app.add_typer(group, name="tracks")
 
@@ -49,12 +49,7 @@ def swap(
 
     Example: ethopose tracks swap clip.mp4.mice.tracked.ethopose track_1 track_2 --from 1200
     """
-    from ethopose.track import tracks
-
-    screen: Screen = context.obj
-    with screen.progress() as bar:
-        done = tracks.swap(result, a, b, first, last, out=out, overwrite=overwrite, progress=bar)
-    _report(screen, done)
+    _correct(context, "swap", result, a, b, first, last, out=out, overwrite=overwrite)
 
 
 def rename(
@@ -69,12 +64,7 @@ def rename(
 
     Example: ethopose tracks rename clip.mp4.mice.tracked.ethopose track_1 anna
     """
-    from ethopose.track import tracks
-
-    screen: Screen = context.obj
-    with screen.progress() as bar:
-        done = tracks.rename(result, old, new, out=out, overwrite=overwrite, progress=bar)
-    _report(screen, done)
+    _correct(context, "rename", result, old, new, out=out, overwrite=overwrite)
 
 
 def join(
@@ -89,12 +79,7 @@ def join(
 
     Example: ethopose tracks join clip.mp4.mice.tracked.ethopose track_1 track_3
     """
-    from ethopose.track import tracks
-
-    screen: Screen = context.obj
-    with screen.progress() as bar:
-        done = tracks.join(result, a, b, out=out, overwrite=overwrite, progress=bar)
-    _report(screen, done)
+    _correct(context, "join", result, a, b, out=out, overwrite=overwrite)
 
 
 def cut(
@@ -109,15 +94,31 @@ def cut(
 
     Example: ethopose tracks cut clip.mp4.mice.tracked.ethopose track_1 --at 1200
     """
+    _correct(context, "cut", result, a, frame, out=out, overwrite=overwrite)
+
+
+def confirm(
+    context: typer.Context,
+    result: Tracked,
+    track: Track,
+    frame: Annotated[int, Option("--at", help="A frame of the join, from `before` to `after`.")],
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Say that a join is right: it is certain then, and no review asks for it again.
+
+    Example: ethopose tracks confirm clip.mp4.mice.tracked.ethopose track_1 --at 1200
+    """
+    _correct(context, "confirm", result, track, frame, out=out, overwrite=overwrite)
+
+
+def _correct(context: typer.Context, what: str, *told: object, **how: object) -> None:
+    """Do one of `ethopose.tracks`, and tell what the tracks are now."""
     from ethopose.track import tracks
 
     screen: Screen = context.obj
     with screen.progress() as bar:
-        done = tracks.cut(result, a, frame, out=out, overwrite=overwrite, progress=bar)
-    _report(screen, done)
-
-
-def _report(screen: Screen, result: Result) -> None:
+        result: Result = getattr(tracks, what)(*told, **how, progress=bar)
     corrections = result.manifest.settings["corrections"]
     data = {"result": str(result.path), "tracks": list(result.tracks), "corrections": corrections}
     words = corrections if isinstance(corrections, list) else []

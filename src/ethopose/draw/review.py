@@ -92,13 +92,7 @@ def _clips(joins: Joins, most: int) -> Int64[np.ndarray, "join"]:
     """The clip of each join, -1 for none: those that might be exchanged for each other are seen together."""
     number = np.full(len(joins), -1)
     for row in range(len(joins)):
-        mates = np.flatnonzero(
-            (joins.track[:row] == joins.rival[row])
-            & (joins.rival[:row] == joins.track[row])
-            & (joins.certainty[:row] == joins.certainty[row])
-            & (joins.before[:row] < joins.after[row])
-            & (joins.before[row] < joins.after[:row])
-        )
+        mates = np.flatnonzero(joins.exchangeable(row)[:row])
         if len(mates):
             number[row] = number[mates[0]]
         elif number.max() + 1 < most:

@@ -105,7 +105,8 @@ class Maker:
         """
         result = read(task.result)
         lost = _counted(result)
-        wanted = beside(task.result, Path(str(result.video["path"])), recipe, task.then)
+        video = Path(str(result.video["path"]))
+        wanted = beside(task.result, video, recipe, task.then, tracked=bool(result.tracks))
         if not recipe.options.overwrite:
             refuse_foreign(task.result, wanted.files)
         export(result, wanted.exports)

@@ -17,7 +17,7 @@ from ethopose.store import Result
 class Step:
     """Which files it writes for a result, and how."""
 
-    files: Callable[[Path], list[Path]]  # of the result's folder
+    files: Callable[[Path, bool], list[Path]]  # of the result's folder, and whether it has tracks
     write: Callable[[Result], object]
 
 
@@ -34,18 +34,20 @@ class Beside:
         return [*self.exports, *(file for _, files in self.steps for file in files)]
 
 
-def beside(result: Path, video: Path, recipe: Recipe, then: tuple[str, ...]) -> Beside:
-    """What an entry's options and the run's steps ask for, of the result of a video."""
+def beside(
+    result: Path, video: Path, recipe: Recipe, then: tuple[str, ...], *, tracked: bool = False
+) -> Beside:
+    """What an entry's options and the run's steps ask for, of the result of a video; whether it is `tracked`
+    is known once it is there."""
     formats = formats_named(recipe.options.format, recipe.result_formats)
     exports = {exported_path(result, each, video, recipe.name): each for each in formats}
-    return Beside(exports, [(step, step.files(result)) for step in steps_named(then)])
+    return Beside(exports, [(step, step.files(result, tracked)) for step in steps_named(then)])
 
 
-def _rendered(result: Path) -> list[Path]:
+def _rendered(result: Path, tracked: bool) -> list[Path]:
     from ethopose.draw import pictures_of
 
-    pictures = pictures_of(result)
-    return [pictures.video, pictures.sheet]
+    return list(pictures_of(result, tracked=tracked).files.values())
 
 
 def _render(result: Result) -> None:

@@ -36,6 +36,16 @@ class Joins:
         """Which ones a person should look at."""
         return self.certainty < np.float32(UNSURE)
 
+    def exchangeable(self, row: int) -> Bool[np.ndarray, "join"]:
+        """Those that this one might be exchanged for: each is the other's rival, at the time, and as sure."""
+        return np.asarray(
+            (self.track == self.rival[row])
+            & (self.rival == self.track[row])
+            & (self.certainty == self.certainty[row])
+            & (self.before < self.after[row])
+            & (self.before[row] < self.after)
+        )
+
     def __len__(self) -> int:
         return len(self.track)
 

@@ -112,6 +112,7 @@ class Memory:
 class Followed:
     """What is known of a video once all of its poses were seen."""
 
+    learned: Learned
     cuts: Cuts
     place: Int64[np.ndarray, "piece"]  # of each piece among the ends; -1: it has no rows
     ends: Ends
@@ -144,30 +145,30 @@ def follow(
     spool: Spool,
     *,
     looks: bool = False,
-    given: int | None = None,
+    given: Learned | None = None,
     join: bool = True,
     progress: Progress | None = None,
 ) -> Followed:
     """Find out who is who: at most `animals` tracks, where it is known how many there are.
 
     `spool` is filled with the tracklets of the chunks (`in_chunks`) of `parts`, whose vectors count where
-    `looks` is true. Where it gives back others, `given` of them, these are the pieces, and none is cut.
-    Without `join` each piece is a track.
+    `looks` is true. Where it is filled already, with pieces of which is `given` what else is known, none of
+    these is cut. Without `join` each piece is a track.
     """
     told = progress or (lambda what, frames: None)
-    learned = _associated(parts, spool, told)
-    if given is not None:
-        learned = learned._replace(cuts=cuts_of([]), number=given)
+    learned = given or associated(parts, spool, told)
     pieces = _cut(parts, spool, learned, told, looks=looks, split=given is None)
-    path, links = _stitched(pieces, animals) if join else (np.arange(len(pieces.ends.first)), no_links())
+    path, links = np.arange(len(pieces.ends.first)), no_links()
+    if join:
+        path, links = _stitched(pieces, learned.world, animals)
     auc = np.nan if pieces.looks is None else pieces.looks.model.told
-    return Followed(pieces.cuts, pieces.place, pieces.ends, path, links, auc)
+    return Followed(learned, pieces.cuts, pieces.place, pieces.ends, path, links, auc)
 
 
-class _Learned(NamedTuple):
+class Learned(NamedTuple):
     """What following told of a video."""
 
-    scale: Scale
+    world: World
     cuts: Cuts
     number: int  # of tracklets
     usual: float  # how much of an animal rows look, at their middle
@@ -180,13 +181,12 @@ class _Pieces:
     cuts: Cuts
     place: Int64[np.ndarray, "piece"]  # see `Followed`
     ends: Ends
-    world: World
     moved: Motion
     looks: Looks | None  # of pieces as `ends` counts them
 
 
 def _cut(
-    parts: Parts, spool: Spool, learned: _Learned, told: Progress, *, looks: bool, split: bool
+    parts: Parts, spool: Spool, learned: Learned, told: Progress, *, looks: bool, split: bool
 ) -> _Pieces:
     """The pieces; with `split` they are cut where looks change, too."""
     gathered = _gathered(parts, spool, learned, told)
@@ -200,15 +200,14 @@ def _cut(
         if len(changed):
             learned = learned._replace(cuts=learned.cuts.more(there[changed], frame))
             return _cut(parts, spool, learned, told, looks=looks, split=False)
-    scale = learned.scale
-    world = World(scale.length[0], scale.noise[0], scale.turning[0], scale.heading[0], area(scale))
+    world = learned.world
     moved = motion(gathered.moved, world.noise, world.length, world.area)
-    return _Pieces(learned.cuts, place, ends, world, moved, None if model is None else Looks(model, blocks))
+    return _Pieces(learned.cuts, place, ends, moved, None if model is None else Looks(model, blocks))
 
 
-def _stitched(pieces: _Pieces, animals: int | None) -> tuple[Int64[np.ndarray, "end"], Links]:
+def _stitched(pieces: _Pieces, world: World, animals: int | None) -> tuple[Int64[np.ndarray, "end"], Links]:
     ends = pieces.ends
-    joins = joins_of(ends, animals or SEVERAL, pieces.world, pieces.moved)
+    joins = joins_of(ends, animals or SEVERAL, world, pieces.moved)
     costs = joins if pieces.looks is None else pieces.looks.add_to(joins, ends)
     if animals is None:
         path = sure_paths(costs, len(ends.first))
@@ -218,8 +217,8 @@ def _stitched(pieces: _Pieces, animals: int | None) -> tuple[Int64[np.ndarray, "
     return settled(ends, joins, path, pieces.looks)
 
 
-def _associated(parts: Parts, spool: Spool, told: Progress) -> _Learned:
-    """Fill the spool."""
+def associated(parts: Parts, spool: Spool, told: Progress) -> Learned:
+    """Follow the poses of a video: the spool is filled with their tracklets."""
     associator, doubts = None, []
     count = np.zeros(BINS + 1, np.int64)
     for rows in in_chunks(parts()):
@@ -230,9 +229,16 @@ def _associated(parts: Parts, spool: Spool, told: Progress) -> _Learned:
         count += np.bincount((np.clip(rows.looks, 0, 1) * BINS).astype(int), minlength=BINS + 1)
         told("following", int(rows.frame[-1]) + 1)
     if associator is None:
-        return _Learned(new_scale(), cuts_of([]), 0, 1.0)
+        return Learned(_world(new_scale()), cuts_of([]), 0, 1.0)
     usual = max(int((count.cumsum() >= count.sum() / 2).argmax()), 1) / BINS
-    return _Learned(associator.scale, cuts_of(doubts), associator.number, usual)
+    return Learned(_world(associator.scale), cuts_of(doubts), associator.number, usual)
+
+
+def _world(scale: Scale) -> World:
+    length, noise, turning, heading = (
+        float(each[0]) for each in (scale.length, scale.noise, scale.turning, scale.heading)
+    )
+    return World(length, noise, turning, heading, float(area(scale)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +248,7 @@ class _Gathered:
     blocks: Blocking
 
 
-def _gathered(parts: Parts, spool: Spool, learned: _Learned, told: Progress) -> _Gathered:
+def _gathered(parts: Parts, spool: Spool, learned: Learned, told: Progress) -> _Gathered:
     """What is known of each piece."""
     _, cuts, number, usual = learned
     gathered = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 from pydantic import JsonValue
 
 from ethopose.core import Poses, ResultError, UsageError
@@ -39,9 +39,10 @@ from ethopose.store import (
 )
 from ethopose.track import deeplabcut
 from ethopose.track.following import Followed, Rows, follow, in_chunks
+from ethopose.track.naming import Names, counted, named, tracklets
 from ethopose.track.peers import OURS, STEPS, STITCH, TRACKLETS, Method
 from ethopose.track.spool import DiskSpool
-from ethopose.track.steps import Given, Stream, formats_of, names_of, with_former
+from ethopose.track.steps import PLACE, Stream, formats_of, given, learned_note, names_of, with_former
 
 AT_ONCE, THREADS = 16, 2  # parts that are written
 TRACKED, PIECES = f".tracked{SUFFIX}", f".tracklets{SUFFIX}"
@@ -160,8 +161,8 @@ def track_result(
         FormatError: a part of the source is damaged.
     """
     _check(source, out, how)
-    named = formats_of(how.format, how.method, how.tracker.step)
-    files = {exported_path(out, form, *names_of(source, origin)): form for form in named}
+    forms = formats_of(how.format, how.method, how.tracker.step)
+    files = {exported_path(out, form, *names_of(source, origin)): form for form in forms}
     if not how.overwrite:
         refuse_foreign(out, files)
     with start(out, _manifest(source, how), overwrite=how.overwrite) as writer:
@@ -189,22 +190,27 @@ def _followed(
     """All parts and the joins; gives the names of the tracks."""
     with tempfile.TemporaryFile(dir=writer.path, prefix=TEMPORARY) as file:
         spool, stitch, join = DiskSpool(file), how.step == STITCH, how.step != TRACKLETS
+
+        def parts() -> Iterator[Rows]:
+            return _rows(source)
+
         followed = follow(
-            lambda: _rows(source),
+            parts,
             how.animals,
-            Given(source, spool) if stitch else spool,
+            spool,
             looks=_is_named(source),
-            given=len(source.tracks) if stitch else None,
+            given=given(source, parts, spool, told) if stitch else None,
             join=join,
             progress=told,
         )
-        names = _names(source, followed, spool) if join else _numbers(followed)
-        chunks = zip(in_chunks(_rows(source)), spool, strict=True)
-        stream = Stream(np.stack(followed.of(rows, tracklets)) for rows, tracklets in chunks)
-        tracked = ((part, _tracked(part, stream.next(len(part.poses)), names)) for part in source)
-        _write(writer, source, tracked, told)
+        names = named(source.skeleton, parts, followed, spool) if join else tracklets(followed)
+        chunks = zip(in_chunks(parts()), spool, strict=True)
+        stream = Stream(np.stack([*followed.of(rows, each), *each.place.T]) for rows, each in chunks)
+        _write(writer, source, (_tracked(part, stream.next(len(part.poses)), names) for part in source), told)
     joins = joins_of(followed)
     write_joins(writer.path, with_former(source, followed, joins) if stitch else joins)
+    if not join:
+        notes["learned"] = learned_note(followed.learned)
     if np.isfinite(followed.told):
         notes["told_apart"] = round(followed.told, 3)
     return names.tracks
@@ -227,11 +233,7 @@ def _reproduced(
     _write(writer, source, ((part, _rows_of(poses, part)) for part in source), told)
     write_joins(writer.path, no_joins())
     count = int(poses.track.max(initial=-1)) + 1
-    return tuple(f"{_kind(how.step)}_{number + 1}" for number in range(count))
-
-
-def _kind(step: str | None) -> str:
-    return "tracklet" if step == TRACKLETS else "track"
+    return counted(count, how.step)
 
 
 def _rows_of(poses: Poses, part: Part) -> Poses:
@@ -274,7 +276,16 @@ def _manifest(source: Result, how: Tracking) -> Manifest:
     if how.step is not None:
         told["step"] = how.step
     settings = {**source.manifest.settings, "track": told}
-    anew: dict[str, Any] = {"tracks": (), "lists": {}, "parts": (), "exports": {}, "state": "running"}
+    columns = {name: unit for name, unit in source.manifest.columns.items() if name not in PLACE}
+    columns |= PLACE if how.step == TRACKLETS else {}
+    anew: dict[str, Any] = {
+        "columns": columns,
+        "tracks": (),
+        "lists": {},
+        "parts": (),
+        "exports": {},
+        "state": "running",
+    }
     if how.method != OURS:  # it may have other rows, of which nothing else is known
         anew |= {"columns": plain_columns(source.skeleton), "features": {}}
     return source.manifest.model_copy(update={"settings": settings, **anew})
@@ -298,38 +309,6 @@ def _votes(poses: Poses) -> Float32[np.ndarray, "instance individual"]:
     named = np.flatnonzero(poses.individual >= 0) if votes.size else np.empty(0, np.int64)
     votes[named, poses.individual[named]] = np.nan_to_num(poses.identity_score[named], nan=1.0)
     return votes
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """What the tracks are called, and which individual each is; -1: none that the model knows. Of tracklets
-    nothing more than what a model said is told."""
-
-    tracks: tuple[str, ...]
-    individual: Int64[np.ndarray, "track"]
-    joined: bool = True
-
-
-def _numbers(followed: Followed) -> _Names:
-    names = tuple(f"{_kind(TRACKLETS)}_{number + 1}" for number in range(followed.tracks))
-    return _Names(names, np.full(len(names), -1), joined=False)
-
-
-def _names(source: Result, followed: Followed, spool: DiskSpool) -> _Names:
-    """A track has the name of the individual that the model most often took it for."""
-    from scipy.optimize import linear_sum_assignment
-
-    count, known = followed.tracks, source.skeleton.individuals
-    individual = np.full(count, -1)
-    if known:
-        votes = np.zeros((count, len(known)))
-        for rows, tracklets in zip(in_chunks(_rows(source)), spool, strict=True):
-            track, _ = followed.of(rows, tracklets)
-            np.add.at(votes, track[track >= 0], rows.vector[track >= 0])
-        mine, theirs = linear_sum_assignment(votes, maximize=True)
-        individual[mine] = np.where(votes[mine, theirs] > 0, theirs, -1)
-    names = [known[who] if who >= 0 else f"track_{number + 1}" for number, who in enumerate(individual)]
-    return _Names(tuple(names), individual)
 
 
 def _write(
@@ -366,18 +345,15 @@ def _batched(source: Iterable[tuple[Part, Poses]], count: int) -> Iterator[list[
         yield parts
 
 
-def _tracked(part: Part, told: np.ndarray, names: _Names) -> Poses:
-    """With tracks and how sure these are."""
+def _tracked(part: Part, told: np.ndarray, names: Names) -> tuple[Part, Poses]:
+    """With tracks and how sure these are; tracklets with where they are."""
     poses, track, sure = part.poses, told[0].astype(np.int32), told[1].astype(np.float32)
     if not names.joined:
-        return replace(poses, track=track)
+        places = dict(zip(PLACE, told[2:].astype(np.float32), strict=True))
+        return replace(part, extra={**part.extra, **places}), replace(poses, track=track)
     individual = np.append(names.individual, -1)[track] if (names.individual >= 0).any() else poses.individual
-    return replace(
-        poses,
-        track=track,
-        individual=individual.astype(np.int16),
-        identity_score=sure,
-    )
+    poses = replace(poses, track=track, individual=individual.astype(np.int16), identity_score=sure)
+    return part, poses
 
 
 def _told(progress: Progress | None, source: Result) -> Callable[[str, int], None]:

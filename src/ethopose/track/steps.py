@@ -7,16 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64
+from pydantic import JsonValue
 
 from ethopose.core import DataError
 from ethopose.formats import FORMATS, Format
 from ethopose.formats.exports import formats_named
 from ethopose.store import Joins, Result, join_joins
-from ethopose.track.following import Followed, Spool
+from ethopose.track.following import Followed, Learned, Parts, Progress, Spool, associated, in_chunks
+from ethopose.track.joins import World
 from ethopose.track.peers import STITCH, TRACKLETS
+from ethopose.track.pieces import cuts_of
+from ethopose.track.spool import NO_DOUBT
 from ethopose.track.tracklets import Tracklets
 
+PLACE = {"place.x": "px", "place.y": "px"}  # columns of tracklets: where each body is
 ENDINGS = {"box": "_bx", "skeleton": "_sk"}  # of DeepLabCut's files; others' are those of its ellipses
 
 
@@ -37,22 +42,60 @@ class Stream:
         return joined[..., :count]
 
 
-class Given:
-    """A spool that keeps the tracks of a result in the place of the tracklets that it is given."""
+def given(source: Result, parts: Parts, spool: Spool, told: Progress) -> Learned:
+    """Fill the spool with the tracks that are there, and give what else joins are told by: what following
+    left beside them, or where others made them, what it tells anew.
 
-    def __init__(self, source: Result, spool: Spool) -> None:
-        self._tracks, self._spool = Stream(_tracks(source)), spool
+    Raises:
+        DataError: a track is twice in a frame.
+    """
+    tracks, left = Stream(_tracks(source)), _left(source)
+    if left is None:
+        learned = associated(parts, _Renaming(tracks, spool), told)
+    else:
+        learned = left
+        for rows in in_chunks(parts()):
+            track, *place = tracks.next(len(rows))
+            spool.add(Tracklets(track.astype(np.int64), np.stack(place, -1).astype(np.float32), NO_DOUBT))
+            told("reading", int(rows.frame[-1]) + 1)
+    return learned._replace(cuts=cuts_of([]), number=len(source.tracks))
+
+
+def learned_note(learned: Learned) -> JsonValue:
+    """What following leaves beside tracklets, but for where they are (`PLACE`)."""
+    return {**learned.world._asdict(), "usual": float(learned.usual)}
+
+
+def _left(source: Result) -> Learned | None:
+    note = source.manifest.provenance.get("tracked")
+    told = note.get("learned") if isinstance(note, dict) else None
+    if not isinstance(told, dict) or not set(PLACE) <= set(source.manifest.extra_columns):
+        return None
+    names = *World._fields, "usual"
+    number = [told.get(name) for name in names]
+    if not all(isinstance(each, float | int) for each in number):
+        return None
+    *world, usual = (float(str(each)) for each in number)
+    return Learned(World(*world), cuts_of([]), 0, usual)
+
+
+class _Renaming:
+    """A spool that keeps tracks in the place of the tracklets that it is given."""
+
+    def __init__(self, tracks: Stream, spool: Spool) -> None:
+        self._tracks, self._spool = tracks, spool
 
     def add(self, tracklets: Tracklets) -> None:
         """Keep where the next rows are, and the tracks that they are on."""
-        track = self._tracks.next(len(tracklets.name))
+        track = self._tracks.next(len(tracklets.name))[0].astype(np.int64)
         self._spool.add(replace(tracklets, name=np.where(tracklets.name < 0, -1, track)))
 
     def __iter__(self) -> Iterator[Tracklets]:
         return iter(self._spool)
 
 
-def _tracks(source: Result) -> Iterator[Int64[np.ndarray, "row"]]:
+def _tracks(source: Result) -> Iterator[Float64[np.ndarray, "column row"]]:
+    """Part by part the track of each row, and where it is, as far as that is told."""
     for part in source:
         poses = part.poses
         both = np.stack([poses.frame, poses.track])[:, poses.track >= 0]
@@ -61,7 +104,8 @@ def _tracks(source: Result) -> Iterator[Int64[np.ndarray, "row"]]:
             frame, track = sightings[:, count.argmax()]
             what = f"{source.tracks[track]} is there {count.max()} times in frame {frame}"
             raise DataError(what, where=source.path, fix="--redo finds tracks anew")
-        yield poses.track.astype(np.int64)
+        places = (part.extra[name] for name in PLACE if name in part.extra)
+        yield np.stack([poses.track.astype(np.float64), *places])
 
 
 def with_former(source: Result, followed: Followed, joins: Joins) -> Joins:

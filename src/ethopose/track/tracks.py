@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
@@ -13,7 +14,7 @@ from jaxtyping import Int64
 from pydantic import JsonValue
 
 from ethopose.core import ResultError, UsageError
-from ethopose.store import SUFFIX, Result, read, start, write_joins
+from ethopose.store import SUFFIX, Extra, Joins, Result, read, start, write_joins
 from ethopose.track.correction import END, CorrectedJoins, Correction, Renamed
 from ethopose.track.result import Progress
 
@@ -118,6 +119,31 @@ def cut(result: Result | Path | str, a: str, frame: int, **how: Unpack[How]) -> 
     return _correct(source, Correction(f"cut {a} --at {frame}", names, moved, frame), how)
 
 
+def confirm(result: Result | Path | str, track: str, frame: int, **how: Unpack[How]) -> Result:
+    """Say that a join of a track is right, as a new result: it is certain then, and so are those that it
+    might have been exchanged for. `frame` is any from the last of its first piece to the first of its second.
+
+    Raises:
+        UsageError: no track has the name, or it has no join there.
+        ResultError, FormatError: as `swap`.
+    """
+    source = _tracked(result)
+    number = _number(source, track)
+    _check_frames(source, frame, None)
+    joins = source.joins
+    mine = (joins.track == number) & (joins.before <= frame) & (frame <= joins.after)
+    if not mine.any():
+        what = f"{track} has no join at frame {frame}"
+        raise UsageError(what, where=source.path, fix="ethopose track RESULT --review lists the unsure ones")
+    row = int(np.flatnonzero(mine)[-1])  # where a piece is one frame long, the join that this begins
+    right = joins.exchangeable(row)
+    right[row] = True
+    joins = replace(joins, certainty=np.where(right, np.float32(1), joins.certainty))
+    same = np.arange(len(source.tracks))
+    words = f"confirm {track} --at {frame}"
+    return _correct(source, Correction(words, source.tracks, same), how, joins)
+
+
 def corrected_path(source: Path) -> Path:
     """Where a correction of a result goes unless it is told: beside it; further ones are counted."""
     stem = source.name.removesuffix(SUFFIX)
@@ -175,31 +201,32 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return f"{name}_{number}"
 
 
-def _correct(source: Result, correction: Correction, how: How) -> Result:
+def _correct(source: Result, correction: Correction, how: How, joins: Joins | None = None) -> Result:
     """Write the corrected result; a run that was killed goes on where it stopped."""
     out, progress = Path(how.get("out") or corrected_path(source.path)), how.get("progress")
     if out.resolve() == source.path.resolve():
         raise UsageError("a result is never changed, only read", where=out, fix="choose another -o")
     settings, before = source.manifest.settings, source.manifest.provenance.get("corrections")
     words = [*cast("list[JsonValue]", settings.get("corrections", [])), correction.words]
-    update = {"settings": {**settings, "corrections": words}, "lists": {}, "exports": {}}
+    update = {"settings": {**settings, "corrections": words}, "exports": {}}
     manifest = source.manifest.model_copy(update={**update, "tracks": correction.names})
     with start(out, manifest, overwrite=how.get("overwrite", False)) as writer:
         if writer.finished:
             return writer.finish()
         there, done = {part.first for part in writer.manifest.parts}, 0
-        joins = CorrectedJoins(source.joins, correction)
+        left = CorrectedJoins(source.joins if joins is None else joins, correction)
         renamed = Renamed(source.skeleton, source.tracks, correction.names)
         for part in source:
             track = correction.of(part.poses.frame, part.poses.track)
-            joins.see(part.poses, track)
+            left.see(part.poses, track)
             if int(part.frames.frame[0]) not in there:
+                beside: Extra = {**part.extra, **source.lists(part)}
                 poses, vectors = renamed(part.poses, track), source.features(part)
-                writer.write_part(part.frames, poses, part.extra, features=vectors)
+                writer.write_part(part.frames, poses, beside, features=vectors)
             done += len(part.frames)
             if progress:
                 progress("writing", done, manifest.n_frames)
-        write_joins(out, joins.all())
+        write_joins(out, left.all())
         note: JsonValue = {
             "what": correction.words,
             "from": str(source.path),

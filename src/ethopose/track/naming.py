@@ -1,0 +1,51 @@
+"""What tracks are called, and which individual each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from ethopose.core import Skeleton
+from ethopose.track.following import Followed, Parts, Spool, in_chunks
+from ethopose.track.peers import TRACKLETS
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the tracks are called, and which individual each is; -1: none that the model knows. Of tracklets
+    nothing more than what a model said is told."""
+
+    tracks: tuple[str, ...]
+    individual: Int64[np.ndarray, "track"]
+    joined: bool = True
+
+
+def counted(count: int, step: str | None = None) -> tuple[str, ...]:
+    """Names that tell nothing but a number."""
+    kind = "tracklet" if step == TRACKLETS else "track"
+    return tuple(f"{kind}_{number + 1}" for number in range(count))
+
+
+def tracklets(followed: Followed) -> Names:
+    """Of pieces that were not joined."""
+    return Names(counted(followed.tracks, TRACKLETS), np.full(followed.tracks, -1), joined=False)
+
+
+def named(skeleton: Skeleton, parts: Parts, followed: Followed, spool: Spool) -> Names:
+    """A track has the name of the individual that the model most often took it for: its votes are the vectors
+    of the rows."""
+    from scipy.optimize import linear_sum_assignment
+
+    count, known = followed.tracks, skeleton.individuals
+    individual = np.full(count, -1)
+    if known:
+        votes = np.zeros((count, len(known)))
+        for rows, each in zip(in_chunks(parts()), spool, strict=True):
+            track, _ = followed.of(rows, each)
+            np.add.at(votes, track[track >= 0], rows.vector[track >= 0])
+        mine, theirs = linear_sum_assignment(votes, maximize=True)
+        individual[mine] = np.where(votes[mine, theirs] > 0, theirs, -1)
+    both = zip(individual.tolist(), counted(count), strict=True)
+    return Names(tuple(known[who] if who >= 0 else number for who, number in both), individual)
