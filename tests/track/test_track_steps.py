@@ -245,3 +245,64 @@ def test_tracklets_that_are_stitched_again_are_not_followed_again(tmp_path, monk
     file = ethopose.convert(pieces, tmp_path / "clip_el.pickle")  # where nothing else is told
     anew = ethopose.track(file, step="stitch", animals=3)
     assert _places(anew) == _places(stitched)
+
+
+def _all_nan(some):
+    some.xy[:] = np.nan
+    return some
+
+
+ODD = {
+    "nobody": lambda: herd(apart(40)).without(np.ones(120, bool)),
+    "poses without keypoints": lambda: _all_nan(herd(apart(40))),
+    "a single frame": lambda: herd(apart(1)),
+    "one animal": lambda: herd(apart(40, 1)),
+    "fewer animals than asked for": lambda: herd(apart(40, 2)),
+    "more animals than asked for": lambda: herd(apart(40, 6)),
+}
+
+
+@pytest.mark.parametrize("step", [None, "tracklets"])
+@pytest.mark.parametrize("name", ODD)
+def test_of_an_odd_video_there_is_a_valid_result_with_its_files(tmp_path, name, step):
+    some = ODD[name]()
+    source = write_herd(tmp_path / "herd.mp4.mice.ethopose", some)
+    how = {"animals": 4} if step is None else {"step": step}
+    tracked = ethopose.track(source, format=["dlc"], **how)
+    animals = len({*some.animal}) if np.isfinite(some.xy).any() else 0
+    assert tracked.finished
+    assert len(tracked) == len(some.frame)
+    assert len(tracked.tracks) == (min(animals, 4) if step is None else animals)
+    for file in tracked.manifest.exports:
+        _, told = read_poses(tmp_path / file)
+        assert len(told.poses) == (tracked.track >= 0).sum()
+    if step:
+        stitched = ethopose.track(tracked, tmp_path / "s.ethopose", step="stitch", animals=4)
+        assert len(stitched.tracks) == min(animals, 4)
+
+
+@pytest.mark.parametrize("name", ["nobody", "poses without keypoints"])
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_where_nobody_is_other_methods_find_nobody(tmp_path, name, method):
+    source = write_herd(tmp_path / "herd.mp4.mice.ethopose", ODD[name]())
+    tracked = ethopose.track(source, method=method, animals=3)
+    assert (tracked.finished, tracked.tracks) == (True, ())
+
+
+def test_unique_keypoints_are_no_animals_for_other_methods_either(tmp_path):
+    some = herd(apart(60))
+    skeleton = replace(BODY, keypoints=(*BODY.keypoints, "a", "b", "c"), unique=("a", "b", "c"))
+    xy = np.full((len(some.frame), 7, 2), np.nan, np.float32)
+    lone = some.animal == 2
+    xy[~lone, :4], xy[lone, 4:] = some.xy[~lone], some.xy[lone, :3]
+    wide = replace(some, xy=xy, confidence=np.full(xy.shape[:2], 0.9, np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("herds.BODY", skeleton)
+        source = write_herd(tmp_path / "herd.mp4.mice.ethopose", wide, skeleton=skeleton)
+    tracked = ethopose.track(source, method="ellipse", animals=2, format=["dlc"])
+    assert (tracked.track[lone] == -1).all()
+    assert set(tracked.track[~lone]) == {0, 1}
+    table = pd.read_hdf(tmp_path / "herdmice_el.h5")
+    names = table.columns.droplevel([0, 3]).unique()
+    assert [*names[-3:]] == [("single", "a"), ("single", "b"), ("single", "c")]
+    np.testing.assert_allclose(table.to_numpy()[:, -9:-7], wide.xy[lone, 4])

@@ -128,7 +128,8 @@ class Followed:
     def end(self, rows: Rows, tracklets: Tracklets) -> Int64[np.ndarray, "instance"]:
         """Which of the ends' pieces each row belongs to; -1: it has no keypoint."""
         piece = self.cuts.piece(tracklets.name, rows.frame)
-        return np.where(piece < 0, -1, self.place[piece])
+        end: Int64[np.ndarray, "instance"] = np.append(self.place, -1)[piece]
+        return end
 
     def of(
         self, rows: Rows, tracklets: Tracklets
@@ -238,7 +239,8 @@ def _world(scale: Scale) -> World:
     length, noise, turning, heading = (
         float(each[0]) for each in (scale.length, scale.noise, scale.turning, scale.heading)
     )
-    return World(length, noise, turning, heading, float(area(scale)))
+    space = float(area(scale))  # endless where nobody was seen
+    return World(length, noise, turning, heading, space if np.isfinite(space) else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

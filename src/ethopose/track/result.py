@@ -205,7 +205,8 @@ def _followed(
         )
         names = named(source.skeleton, parts, followed, spool) if join else tracklets(followed)
         chunks = zip(in_chunks(parts()), spool, strict=True)
-        stream = Stream(np.stack([*followed.of(rows, each), *each.place.T]) for rows, each in chunks)
+        told_of = (np.stack([*followed.of(rows, each), *each.place.T]) for rows, each in chunks)
+        stream = Stream(told_of, 4)
         _write(writer, source, (_tracked(part, stream.next(len(part.poses)), names) for part in source), told)
     joins = joins_of(followed)
     write_joins(writer.path, with_former(source, followed, joins) if stitch else joins)
@@ -262,7 +263,8 @@ def _check(source: Result, out: Path, how: Tracking) -> None:
     if not source.finished:
         what = "the result is not finished, and its tracks would end where it does"
         raise ResultError(what, where=source.path, fix="start the command that makes it again")
-    if how.step == STITCH and not source.tracks and len(source):
+    looked = source.tracks or "track" in source.manifest.settings
+    if how.step == STITCH and not looked:
         fix = "ethopose track --step tracklets makes some"
         raise UsageError("there are no tracks to stitch", where=source.path, fix=fix)
     if source.tracks and not how.redo and how.step != STITCH:

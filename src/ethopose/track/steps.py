@@ -26,20 +26,19 @@ ENDINGS = {"box": "_bx", "skeleton": "_sk"}  # of DeepLabCut's files; others' ar
 
 
 class Stream:
-    """Columns whose last axis is rows, however many of these are asked for at a time."""
+    """Columns of numbers (column, row), however many rows are asked for at a time."""
 
-    def __init__(self, pieces: Iterable[np.ndarray]) -> None:
-        self._pieces = iter(pieces)
-        self._left: np.ndarray | None = None
+    def __init__(self, pieces: Iterable[np.ndarray], columns: int) -> None:
+        self._pieces, self._left = iter(pieces), np.empty((columns, 0))
 
-    def next(self, count: int) -> np.ndarray:
+    def next(self, count: int) -> Float64[np.ndarray, "column row"]:
         """The next rows."""
-        waiting: list[np.ndarray] = [] if self._left is None else [self._left]
-        while not waiting or sum(each.shape[-1] for each in waiting) < count:
+        waiting = [self._left]
+        while sum(each.shape[1] for each in waiting) < count:
             waiting.append(next(self._pieces))
-        joined = np.concatenate(waiting, -1)
-        self._left = joined[..., count:]
-        return joined[..., :count]
+        joined = np.concatenate(waiting, 1)
+        self._left = joined[:, count:]
+        return joined[:, :count]
 
 
 def given(source: Result, parts: Parts, spool: Spool, told: Progress) -> Learned:
@@ -49,7 +48,8 @@ def given(source: Result, parts: Parts, spool: Spool, told: Progress) -> Learned
     Raises:
         DataError: a track is twice in a frame.
     """
-    tracks, left = Stream(_tracks(source)), _left(source)
+    left = _left(source)
+    tracks = Stream(_tracks(source, () if left is None else PLACE), 1 if left is None else 3)
     if left is None:
         learned = associated(parts, _Renaming(tracks, spool), told)
     else:
@@ -94,8 +94,8 @@ class _Renaming:
         return iter(self._spool)
 
 
-def _tracks(source: Result) -> Iterator[Float64[np.ndarray, "column row"]]:
-    """Part by part the track of each row, and where it is, as far as that is told."""
+def _tracks(source: Result, more: Iterable[str]) -> Iterator[Float64[np.ndarray, "column row"]]:
+    """Part by part the track of each row, and more of its columns."""
     for part in source:
         poses = part.poses
         both = np.stack([poses.frame, poses.track])[:, poses.track >= 0]
@@ -104,8 +104,7 @@ def _tracks(source: Result) -> Iterator[Float64[np.ndarray, "column row"]]:
             frame, track = sightings[:, count.argmax()]
             what = f"{source.tracks[track]} is there {count.max()} times in frame {frame}"
             raise DataError(what, where=source.path, fix="--redo finds tracks anew")
-        places = (part.extra[name] for name in PLACE if name in part.extra)
-        yield np.stack([poses.track.astype(np.float64), *places])
+        yield np.stack([poses.track.astype(np.float64), *(part.extra[name] for name in more)])
 
 
 def with_former(source: Result, followed: Followed, joins: Joins) -> Joins:
