@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from ethopose.families import Model, load
     from ethopose.families.conversion import convert
     from ethopose.predict import Options, Report, predict
+    from ethopose.reid import track
     from ethopose.run import RunReport, run
     from ethopose.store import Result, read
-    from ethopose.track import track, tracks
+    from ethopose.track import tracks
     from ethopose.train import Dataset, Trained, labels, train
 
 _HOMES = {
@@ -45,7 +46,8 @@ _HOMES = {
     "store": "Result read",
     "families.conversion": "convert",
     "draw": "render review",
-    "track": "track tracks",
+    "reid": "track",
+    "track": "tracks",
     "families": "Model load",
     "predict": "Options Report predict",
     "train": "Dataset Trained labels train",

@@ -170,7 +170,7 @@ def test_appearance_vectors_go_with_their_rows(source, tmp_path):
             vectors = np.repeat(part.poses.xy[:, :1, 0], 4, 1).astype(np.float16)
             writer.write_part(part.frames, part.poses, features={"keypoints": vectors})
         seen = writer.finish()
-    tracked = ethopose.track(seen, animals=3)
+    tracked = ethopose.track(seen, animals=3, appearance="none")
     assert tracked.manifest.features == {"keypoints": 4}
     swapped = swap(tracked, "track_1", "track_2", 100)
     for result in (tracked, swapped):

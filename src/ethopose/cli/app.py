@@ -22,6 +22,7 @@ from ethopose.cli import (
     info,
     models,
     predict,
+    reid,
     render,
     run,
     track,
@@ -38,7 +39,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, predict, track, tracks, run, render, convert, info, models, doctor):
+for command in (
+    demo,
+    train,
+    evaluate,
+    predict,
+    track,
+    tracks,
+    reid,
+    run,
+    render,
+    convert,
+    info,
+    models,
+    doctor,
+):
     command.add_to(app)
 
 FLAGS = ("--debug", "--json", "--verbose", "--quiet", "--version")

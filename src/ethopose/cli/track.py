@@ -48,9 +48,16 @@ def track(
         list[str] | None,
         Option(help="Files beside the result: dlc (what DeepLabCut writes of tracks), slp, csv ...; repeat."),
     ] = None,
+    appearance: Annotated[
+        str | None,
+        Option(
+            help="Tell animals apart by their looks too, learned from the video: crop (pictures of them), "
+            "keypoints (vectors of predict --features), both, none; keypoints if left out and there."
+        ),
+    ] = None,
     video: Annotated[
         Path | None,
-        Option(help="Where its video lies: of a file of poses; of a result for --review and flow, if moved."),
+        Option(help="Where its video lies: of a file of poses; for --review, flow and crop, if moved."),
     ] = None,
     redo: Annotated[bool, Option("--redo", help="Find tracks anew where there are some.")] = False,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
@@ -78,12 +85,14 @@ def track(
         if review and is_known and read(source).tracks and not (redo or animals or out or step or format):
             tracked = read(source)
         else:
-            place = None if review and is_known and method != "flow" else video
+            seen = method == "flow" or appearance in ("crop", "both")
+            place = None if review and is_known and not seen else video
             tracked = ethopose.track(
                 source,
                 out,
                 animals=animals,
                 method=method,
+                appearance=appearance,
                 options=_options(option or []),
                 step=step,
                 format=format,
@@ -108,6 +117,9 @@ def track(
         ("tracks", _names(tracked.tracks)),
         ("joins", f"{len(joins)}, of which {unsure} are unsure (less than {UNSURE:.0%})"),
     ]
+    if looks := _looks(tracked.manifest.provenance.get("tracked")):
+        data |= {"appearance": looks}
+        rows.append(("looks", _said(looks)))
     if review:
         data |= {"review": str(doubts.path), "clips": len(doubts.clips)}
         rows.append(("review", f"{doubts.path} (a list and {len(doubts.clips)} clips)"))
@@ -115,6 +127,20 @@ def track(
         data["files"] = files
         rows.append(("files", "\n".join(files)))
     screen.report(data, rows)
+
+
+def _looks(tracked: Any) -> dict[str, Any]:
+    """What tracking noted of them."""
+    noted = tracked.get("appearance") if isinstance(tracked, dict) else None
+    return noted if isinstance(noted, dict) else {}
+
+
+def _said(looks: dict[str, Any]) -> str:
+    auc = looks["told_apart"]
+    if auc is None:
+        return f"{looks['kind']}: too few animals at one time to learn from; not used"
+    end = "used" if looks["used"] else "not used: too little to tell animals apart"
+    return f"{looks['kind']}: pieces of tracks are told apart in {auc:.1%} of cases; {end}"
 
 
 def _options(told: list[str]) -> dict[str, str]:

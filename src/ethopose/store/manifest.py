@@ -67,7 +67,7 @@ class Manifest(_Record):
     lists: name of each column of the lists files, a list a frame, and the unit of its numbers; none: there
         are no such files.
     features: each kind of appearance vector in the features files (`keypoints`, of the network that found
-        them; `crop`, of the picture around the animal), and how many numbers a row it has; none: there are
+        them; `looks`, learned to tell animals apart), and how many numbers a row it has; none: there are
         no such files.
     pixel_origin: coordinate of the centre of the top left pixel as the model counts: 0, or 0.5
         where it counts from the pixel's corner.

@@ -1,17 +1,22 @@
 """Who is who: poses of frames become tracks of animals."""
 
 from ethopose.track import tracks
-from ethopose.track.following import Followed, Memory, Rows, follow, in_chunks
-from ethopose.track.result import Tracking, track, track_result, tracked_path
+from ethopose.track.following import Followed, Memory, Rows, follow, in_chunks, in_pieces
+from ethopose.track.result import LOOKS, Tracking, Vectors, rows_of, track_result, tracked_path
+from ethopose.track.spool import DiskSpool
 
 __all__ = [
+    "LOOKS",
+    "DiskSpool",
     "Followed",
     "Memory",
     "Rows",
     "Tracking",
+    "Vectors",
     "follow",
     "in_chunks",
-    "track",
+    "in_pieces",
+    "rows_of",
     "track_result",
     "tracked_path",
     "tracks",

@@ -145,7 +145,7 @@ def follow(
     animals: int | None,
     spool: Spool,
     *,
-    looks: bool = False,
+    looks: bool | float = False,
     given: Learned | None = None,
     join: bool = True,
     progress: Progress | None = None,
@@ -153,7 +153,8 @@ def follow(
     """Find out who is who: at most `animals` tracks, where it is known how many there are.
 
     `spool` is filled with the tracklets of the chunks (`in_chunks`) of `parts`, whose vectors count where
-    `looks` is true. Where it is filled already, with pieces of which is `given` what else is known, none of
+    `looks` is true and they tell animals apart; where it is known how well (area under the curve), it is that.
+    Where it is filled already, with pieces of which is `given` what else is known, none of
     these is cut. Without `join` each piece is a track.
     """
     told = progress or (lambda what, frames: None)
@@ -187,7 +188,13 @@ class _Pieces:
 
 
 def _cut(
-    parts: Parts, spool: Spool, learned: Learned, told: Progress, *, looks: bool, split: bool
+    parts: Parts,
+    spool: Spool,
+    learned: Learned,
+    told: Progress,
+    *,
+    looks: bool | float,
+    split: bool,
 ) -> _Pieces:
     """The pieces; with `split` they are cut where looks change, too."""
     gathered = _gathered(parts, spool, learned, told)
@@ -195,7 +202,8 @@ def _cut(
     place = np.full(len(gathered.pieces.rows), -1)
     place[there] = np.arange(len(there))
     blocks = gathered.blocks.blocks().renamed(place)
-    model = likeness(blocks, gathered.blocks.noise()) if looks else None
+    apart = None if isinstance(looks, bool) else looks
+    model = likeness(blocks, gathered.blocks.noise(), apart) if looks else None
     if model is not None and split:
         changed, frame = changes(model, blocks)
         if len(changed):
@@ -204,6 +212,20 @@ def _cut(
     world = learned.world
     moved = motion(gathered.moved, world.noise, world.length, world.area)
     return _Pieces(learned.cuts, place, ends, moved, None if model is None else Looks(model, blocks))
+
+
+def in_pieces(
+    parts: Parts, spool: Spool, progress: Progress | None = None
+) -> Callable[[], Iterator[tuple[Rows, Int64[np.ndarray, "instance"]]]]:
+    """What gives, each time, the rows of a video chunk by chunk, and which piece of a tracklet each belongs
+    to: one animal's as surely as can be told frame by frame. -1: it has no keypoint. `spool` is filled."""
+    cuts = associated(parts, spool, progress or (lambda what, frames: None)).cuts
+
+    def pieces() -> Iterator[tuple[Rows, Int64[np.ndarray, "instance"]]]:
+        for rows, tracklets in zip(in_chunks(parts()), spool, strict=True):
+            yield rows, cuts.piece(tracklets.name, rows.frame)
+
+    return pieces
 
 
 def _stitched(pieces: _Pieces, world: World, animals: int | None) -> tuple[Int64[np.ndarray, "end"], Links]:

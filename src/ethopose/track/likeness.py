@@ -8,7 +8,7 @@ two (probabilistic linear discriminant analysis, Ioffe 2006). Nothing but these 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -19,6 +19,7 @@ FEWEST = 8  # rows of a block that pairs are made of
 LAGS = 2 ** np.arange(7)  # blocks
 LEAST = 1e-3  # variance between animals, of the noise's
 USEFUL = 0.65  # of ten pairs told apart (area under the curve); below, vectors say nothing
+SHIFT = 0.1  # of vectors that were learned from the pieces: rows of one are more alike than they should be
 CHANGED = 15.0  # nats by which a piece that holds two animals is told
 
 
@@ -100,6 +101,7 @@ class Likeness:
     drift: float  # variance a frame by which an animal's own vector walks
     share: float  # of rows that tell something new: vectors of consecutive frames are alike
     told: float  # how often (area under the curve) it tells pieces it has not seen apart
+    shift: float = 0.0  # variance from piece to piece of an animal besides, of that between animals
 
     @property
     def horizon(self) -> float:
@@ -115,29 +117,37 @@ class Likeness:
     ) -> Float64[np.ndarray, "*pair"]:
         """Log odds that two means in these axes are of one animal. `rows` is half the harmonic mean of the
         rows behind them: 1 / (1 / a + 1 / b); `frames` the time between them."""
-        noise = (1 / (self.share * rows) + self.drift * frames)[..., None]
+        noise = (1 / (self.share * rows) + self.drift * frames)[..., None] + self.shift * self.between
         off, wide = np.square(one - other), noise + 2 * self.between
         odds = (off / wide - off / noise + np.log(wide / noise)).sum(-1) / 2
         return np.asarray(odds)
 
 
-def likeness(blocks: Blocks, noise: Float64[np.ndarray, "dimension dimension"]) -> Likeness | None:
+def likeness(
+    blocks: Blocks, noise: Float64[np.ndarray, "dimension dimension"], told: float | None = None
+) -> Likeness | None:
     """Learn it; None where there is too little, or where what is learned of some pieces does not tell others
-    apart."""
+    apart. `told` is how well vectors do, where that is known: those that were learned from the pieces
+    themselves are measured on pieces that were held out of it."""
     full = blocks[np.flatnonzero(blocks.count >= FEWEST)]
-    even, odd = (_learned(full[np.flatnonzero(full.piece % 2 == part)], noise) for part in (0, 1))
     both = _learned(full, noise)
     if both is None:
         return None
+    measured = _told_apart(full, noise, both) if told is None else told
+    if not measured >= USEFUL:  # nor where it is unknown
+        return None
+    return replace(both, told=measured, shift=0.0 if told is None else SHIFT)
+
+
+def _told_apart(full: Blocks, noise: np.ndarray, both: Likeness) -> float:
+    even, odd = (_learned(full[np.flatnonzero(full.piece % 2 == part)], noise) for part in (0, 1))
     told = [
         _told(model, full[np.flatnonzero(full.piece % 2 != part)])
         for part, model in ((0, even), (1, odd))
         if model is not None
     ]
     known = [value for value in told if np.isfinite(value)] or [_told(both, full)]
-    if not np.isfinite(known[0]) or np.mean(known) < USEFUL:
-        return None
-    return Likeness(both.axes, both.between, both.drift, both.share, float(np.mean(known)))
+    return float(np.mean(known))
 
 
 def _learned(blocks: Blocks, noise: np.ndarray) -> Likeness | None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float16, Float32
 from pydantic import JsonValue
 
 from ethopose.core import Poses, ResultError, UsageError
 from ethopose.formats.exports import export, exported_path, refuse_foreign
-from ethopose.formats.importing import import_poses
 from ethopose.store import (
     OK,
     SUFFIX,
@@ -28,7 +28,6 @@ from ethopose.store import (
     PartRecord,
     Result,
     Writer,
-    is_result,
     no_joins,
     plain_columns,
     read,
@@ -39,12 +38,14 @@ from ethopose.store import (
 )
 from ethopose.track import deeplabcut
 from ethopose.track.following import Followed, Rows, follow, in_chunks
+from ethopose.track.likeness import USEFUL
 from ethopose.track.naming import Names, counted, named, tracklets
 from ethopose.track.peers import OURS, STEPS, STITCH, TRACKLETS, Method
 from ethopose.track.spool import DiskSpool
 from ethopose.track.steps import PLACE, Stream, formats_of, given, learned_note, names_of, with_former
 
 AT_ONCE, THREADS = 16, 2  # parts that are written
+LOOKS = "looks"  # kind of the appearance vectors that were learned
 TRACKED, PIECES = f".tracked{SUFFIX}", f".tracklets{SUFFIX}"
 Progress = Callable[[str, int, int], None]  # (what, frames done, frames in all)
 
@@ -85,54 +86,34 @@ class Tracking:
         return Method(self.method, self.options, TRACKLETS if alone else self.step)
 
 
-def track(
-    source: Result | Path | str,
-    out: Path | str | None = None,
-    *,
-    video: Path | str | None = None,
-    progress: Progress | None = None,
-    **how: Any,
-) -> Result:
-    """Who is who: the rows of a result, or of a file of poses of another tool, with their tracks, as a new
-    result at `out`, or beside the source.
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Appearance vectors that were learned from a result."""
 
-    Args:
-        source: a result, its folder, or a file that `read_poses` knows.
-        out: the folder of the new result.
-        video: where the video lies now, of a file of poses, or for `flow`.
-        progress: told what is done, how many frames of it, and of how many.
-        how: the fields of `Tracking`. `step="tracklets"` and then, of its result, `step="stitch"` come to the
-            same tracks as both at once. With `animals` there are at most so many tracks, through the whole
-            video; without, poses are joined as long as that is likelier than that they are of two animals.
-            Where the model tells individuals apart, what it said counts, over each track as a whole. Another
-            `method` is a tracker of another tool, with its `options`: `ellipse`, `box`, `skeleton`
-            (DeepLabCut 3.0.1; stitched where `animals` is given), `simple`, `flow`, `sort`, `bytetrack`,
-            `ocsort` (sleap-nn 0.3.5); these hold all poses in memory and make no joins.
+    of: Callable[[Part], Float16[np.ndarray, "instance number"]]  # NaN: nothing is to be seen of it
+    apart: float  # how well they tell animals apart: area under the curve, on what they were not learned from
+    notes: Mapping[str, JsonValue]  # for the provenance
 
-    A run that was killed goes on where it stopped.
+    @property
+    def useful(self) -> bool:
+        """Whether they count."""
+        return self.apart >= USEFUL
 
-    Raises:
-        UsageError: there are tracks already, and not `redo`; no such method or option; nothing looks at
-            `video`.
-        ResultError: the source is unfinished, or there is something else at `out`.
-        FormatError: the source is neither, or it is damaged.
-        VideoError: the video cannot be read, and is needed.
-    """
-    if unknown := sorted(how.keys() - {each.name for each in fields(Tracking)}):
-        raise UsageError(f"tracking has no option {unknown[0]}", fix="see ethopose.track.Tracking")
-    told = Tracking(**how)
-    if isinstance(source, Result) or is_result(Path(source)):
-        if video is not None and not told.tracker.looks:
-            raise UsageError(f"the method {told.method} does not look at the video", fix="leave out --video")
-        result = source if isinstance(source, Result) else read(source)
-        return track_result(
-            result, Path(out or tracked_path(result.path, told.step)), told, progress, video=video
-        )
-    path = Path(source)
-    target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX), told.step)
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=target.absolute().parent) as folder:
-        imported = import_poses(path, Path(folder) / "poses", video=None if video is None else Path(video))
-        return track_result(imported, target, told, progress, origin=path)
+
+class Appearance(Protocol):
+    """Learns appearance vectors of a result."""
+
+    @property
+    def kind(self) -> str:
+        """What they are made of."""
+
+    @property
+    def size(self) -> int:
+        """Numbers of a vector."""
+
+    def learn(self, folder: Path, progress: Progress | None) -> Vectors:
+        """The vectors; what was learned lies in `folder`, that of the new result, so that a killed run goes
+        on."""
 
 
 def tracked_path(source: Path, step: str | None = None) -> Path:
@@ -149,9 +130,10 @@ def track_result(
     *,
     video: Path | str | None = None,
     origin: Path | None = None,
+    appearance: Appearance | None = None,
 ) -> Result:
     """Write a result with the rows of another one, and whose they are; `origin` is the file that this one was
-    read from, where it was.
+    read from, where it was. `appearance` counts in ethopose's own method, and its vectors are kept.
 
     Rows that belong to no track stay, as -1. A run that was killed goes on where it stopped.
 
@@ -165,13 +147,15 @@ def track_result(
     files = {exported_path(out, form, *names_of(source, origin)): form for form in forms}
     if not how.overwrite:
         refuse_foreign(out, files)
-    with start(out, _manifest(source, how), overwrite=how.overwrite) as writer:
+    with start(out, _manifest(source, how, appearance), overwrite=how.overwrite) as writer:
         if not writer.finished:
             began = datetime.now(UTC)
             told = _told(progress, source)
             notes: dict[str, JsonValue] = {"from": str(origin or source.path)}
             if how.method == OURS:
-                names = _followed(writer, source, how, notes, told)
+                vectors = None if appearance is None else appearance.learn(writer.path, progress)
+                names = _followed(writer, source, how, notes, told, vectors)
+                notes |= {} if vectors is None else vectors.notes
             else:
                 names = _reproduced(writer, source, how, video, told)
             notes["seconds"] = round((datetime.now(UTC) - began).total_seconds(), 3)
@@ -186,19 +170,22 @@ def _followed(
     how: Tracking,
     notes: dict[str, JsonValue],
     told: Callable[[str, int], None],
+    vectors: Vectors | None,
 ) -> tuple[str, ...]:
     """All parts and the joins; gives the names of the tracks."""
+    used = vectors if vectors is not None and vectors.useful else None
+    seen = partial(rows_of, source, used)
     with tempfile.TemporaryFile(dir=writer.path, prefix=TEMPORARY) as file:
         spool, stitch, join = DiskSpool(file), how.step == STITCH, how.step != TRACKLETS
 
         def parts() -> Iterator[Rows]:
-            return _rows(source)
+            return rows_of(source)
 
         followed = follow(
-            parts,
+            seen,
             how.animals,
             spool,
-            looks=_is_named(source),
+            looks=bool(source.skeleton.individuals) if used is None else used.apart,
             given=given(source, parts, spool, told) if stitch else None,
             join=join,
             progress=told,
@@ -207,7 +194,8 @@ def _followed(
         chunks = zip(in_chunks(parts()), spool, strict=True)
         told_of = (np.stack([*followed.of(rows, each), *each.place.T]) for rows, each in chunks)
         stream = Stream(told_of, 4)
-        _write(writer, source, (_tracked(part, stream.next(len(part.poses)), names) for part in source), told)
+        tracked = (_tracked(part, stream.next(len(part.poses)), names) for part in source)
+        _write(writer, source, tracked, told, vectors)
     joins = joins_of(followed)
     write_joins(writer.path, with_former(source, followed, joins) if stitch else joins)
     if not join:
@@ -272,16 +260,20 @@ def _check(source: Result, out: Path, how: Tracking) -> None:
         raise UsageError(what, where=source.path, fix="--redo finds them anew")
 
 
-def _manifest(source: Result, how: Tracking) -> Manifest:
+def _manifest(source: Result, how: Tracking, appearance: Appearance | None) -> Manifest:
     """What the tracked result is to be."""
     told = {"method": how.method, "animals": how.animals, **how.options}
     if how.step is not None:
         told["step"] = how.step
+    kept = {kind: size for kind, size in source.manifest.features.items() if kind != LOOKS}
+    if appearance is not None:
+        told, kept = told | {"appearance": appearance.kind}, kept | {LOOKS: appearance.size}
     settings = {**source.manifest.settings, "track": told}
     columns = {name: unit for name, unit in source.manifest.columns.items() if name not in PLACE}
     columns |= PLACE if how.step == TRACKLETS else {}
     anew: dict[str, Any] = {
         "columns": columns,
+        "features": kept,
         "tracks": (),
         "lists": {},
         "parts": (),
@@ -293,16 +285,16 @@ def _manifest(source: Result, how: Tracking) -> Manifest:
     return source.manifest.model_copy(update={"settings": settings, **anew})
 
 
-def _is_named(source: Result) -> bool:
-    return bool(source.skeleton.individuals)
-
-
-def _rows(source: Result) -> Iterator[Rows]:
+def rows_of(source: Result, vectors: Vectors | None = None) -> Iterator[Rows]:
+    """The rows of a result part by part, without unique keypoints; their vectors are what a model that tells
+    individuals apart said of them, then those given."""
     skeleton = source.skeleton
     own = [k for k, name in enumerate(skeleton.keypoints) if name not in skeleton.unique]
     for part in source:
-        poses = part.poses
-        yield Rows(poses.frame, poses.xy[:, own], poses.confidence[:, own], _votes(poses))
+        poses, looks = part.poses, _votes(part.poses)
+        if vectors is not None:
+            looks = np.concatenate([looks, vectors.of(part).astype(np.float32)], 1)
+        yield Rows(poses.frame, poses.xy[:, own], poses.confidence[:, own], looks)
 
 
 def _votes(poses: Poses) -> Float32[np.ndarray, "instance individual"]:
@@ -318,6 +310,7 @@ def _write(
     source: Result,
     parts: Iterable[tuple[Part, Poses]],
     told: Callable[[str, int], None],
+    vectors: Vectors | None = None,
 ) -> None:
     """The parts that are not there yet, some at a time: they are encoded beside one another, and entered
     at once, since each time the whole manifest is written."""
@@ -330,8 +323,9 @@ def _write(
         animals = np.searchsorted(poses.frame, frame, "right") - np.searchsorted(poses.frame, frame)
         frames = replace(part.frames, animals=animals.astype(np.int32))
         more = {name: column for name, column in part.extra.items() if name in extra}
-        vectors = source.features(part, writer.manifest.features)
-        return store_part(writer.path, writer.manifest, frames, poses, more, None, vectors)
+        kept = source.features(part, writer.manifest.features.keys() - {LOOKS})
+        kept |= {} if vectors is None else {LOOKS: vectors.of(part)}
+        return store_part(writer.path, writer.manifest, frames, poses, more, None, kept)
 
     with ThreadPoolExecutor(THREADS) as pool:
         for some in _batched(parts, AT_ONCE):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +73,25 @@ def rename(result: Result | Path | str, old: str, new: str, **how: Unpack[How]) 
         raise UsageError("a name without a letter", fix="choose another name")
     names = (*source.tracks[:number], new, *source.tracks[number + 1 :])
     return _correct(source, Correction(f"rename {old} {new}", names, np.arange(len(names))), how)
+
+
+def rename_all(
+    result: Result | Path | str, names: Mapping[str, str], words: str, note: JsonValue, **how: Unpack[How]
+) -> Result:
+    """Give several tracks other names at once, as a new result; `words` stand under its settings, `note` in
+    the provenance.
+
+    Raises:
+        UsageError: no track has such a name, or two would have one.
+        ResultError, FormatError: as `swap`.
+    """
+    source = _tracked(result)
+    for name in names:
+        _number(source, name)
+    after = tuple(names.get(name, name) for name in source.tracks)
+    if len(set(after)) < len(after):
+        raise UsageError("two tracks would have one name", where=source.path)
+    return _correct(source, Correction(words, after, np.arange(len(after))), how, told=note)
 
 
 def join(result: Result | Path | str, a: str, b: str, **how: Unpack[How]) -> Result:
@@ -201,7 +220,13 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return f"{name}_{number}"
 
 
-def _correct(source: Result, correction: Correction, how: How, joins: Joins | None = None) -> Result:
+def _correct(
+    source: Result,
+    correction: Correction,
+    how: How,
+    joins: Joins | None = None,
+    told: JsonValue = None,
+) -> Result:
     """Write the corrected result; a run that was killed goes on where it stopped."""
     out, progress = Path(how.get("out") or corrected_path(source.path)), how.get("progress")
     if out.resolve() == source.path.resolve():
@@ -231,5 +256,6 @@ def _correct(source: Result, correction: Correction, how: How, joins: Joins | No
             "what": correction.words,
             "from": str(source.path),
             "when": datetime.now(UTC).isoformat(),
+            **({} if told is None else {"told": told}),
         }
         return writer.finish({"corrections": [*(before if isinstance(before, list) else []), note]})

@@ -1,0 +1,6 @@
+"""What animals look like, learned from the videos themselves; names that carry over from video to video."""
+
+from ethopose.reid.naming import Known, Named, apply, train
+from ethopose.reid.tracking import track
+
+__all__ = ["Known", "Named", "apply", "track", "train"]

@@ -1,0 +1,102 @@
+"""Who is who, by poses and by looks: the call that users make."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from ethopose.core import UsageError
+from ethopose.formats.importing import import_poses
+from ethopose.reid.appearance import LearnedLooks, tidy
+from ethopose.reid.spec import Kind
+from ethopose.store import SUFFIX, TEMPORARY, Result, is_result, read
+from ethopose.track import Tracking, track_result, tracked_path
+from ethopose.track.peers import OURS, TRACKLETS
+from ethopose.track.result import Progress
+
+NONE, KEYPOINTS = "none", "keypoints"
+
+
+def track(
+    source: Result | Path | str,
+    out: Path | str | None = None,
+    *,
+    appearance: str | None = None,
+    video: Path | str | None = None,
+    progress: Progress | None = None,
+    **how: Any,
+) -> Result:
+    """Who is who: the rows of a result, or of a file of poses of another tool, with their tracks, as a new
+    result at `out`, or beside the source.
+
+    Args:
+        source: a result, its folder, or a file that `read_poses` knows.
+        out: the folder of the new result.
+        appearance: by what animals are told apart besides: `crop`, the pictures around them; `keypoints`, the
+            vectors that `predict --features` kept; `both`; or `none`. Looks are learned from the video
+            itself, without labels, and count where they tell pieces of tracks apart that were held out;
+            provenance has `told_apart`, the area under the curve. Left out: `keypoints` where there are such
+            vectors.
+        video: where the video lies now, of a file of poses, or for `crop`, `both` and `flow`.
+        progress: told what is done, how many frames of it, and of how many.
+        how: the fields of `Tracking`. `step="tracklets"` and then, of its result, `step="stitch"` come to the
+            same tracks as both at once. With `animals` there are at most so many tracks, through the whole
+            video; without, poses are joined as long as that is likelier than that they are of two animals.
+            Where the model tells individuals apart, what it said counts, over each track as a whole. Another
+            `method` is a tracker of another tool, with its `options`: `ellipse`, `box`, `skeleton`
+            (DeepLabCut 3.0.1; stitched where `animals` is given), `simple`, `flow`, `sort`, `bytetrack`,
+            `ocsort` (sleap-nn 0.3.5); these hold all poses in memory and make no joins.
+
+    A run that was killed goes on where it stopped.
+
+    Raises:
+        UsageError: there are tracks already, and not `redo`; no such method, option or appearance; nothing
+            looks at `video`; there are no vectors of the keypoints.
+        ResultError: the source is unfinished, or there is something else at `out`.
+        FormatError: the source is neither, or it is damaged.
+        VideoError: the video cannot be read, and is needed.
+    """
+    if unknown := sorted(how.keys() - {each.name for each in fields(Tracking)}):
+        raise UsageError(f"tracking has no option {unknown[0]}", fix="see ethopose.track.Tracking")
+    told = Tracking(**how)
+    if isinstance(source, Result) or is_result(Path(source)):
+        result = source if isinstance(source, Result) else read(source)
+        kind = _kind(appearance, result, told)
+        if video is not None and not (told.tracker.looks or kind in ("crop", "both")):
+            raise UsageError("nothing looks at the video here", fix="leave out --video, or --appearance crop")
+        return _tracked(
+            result, Path(out or tracked_path(result.path, told.step)), told, kind, progress, video=video
+        )
+    path = Path(source)
+    target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX), told.step)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=target.absolute().parent) as folder:
+        imported = import_poses(path, Path(folder) / "poses", video=None if video is None else Path(video))
+        kind = _kind(appearance, imported, told)
+        return _tracked(imported, target, told, kind, progress, video=video, origin=path)
+
+
+def _kind(asked: str | None, source: Result, how: Tracking) -> Kind | None:
+    """What to look at."""
+    kinds = get_args(Kind)
+    if asked not in (None, NONE, *kinds):
+        raise UsageError(f"no appearance {asked!r}", fix=f"choose from {', '.join((*kinds, NONE))}")
+    if how.method != OURS or how.step == TRACKLETS:
+        if asked not in (None, NONE):
+            what = f"the method {how.method}" if how.method != OURS else "a step that joins nothing"
+            raise UsageError(f"{what} knows no appearance", fix="leave out --appearance")
+        return None
+    if asked is None:
+        return "keypoints" if KEYPOINTS in source.manifest.features else None
+    return None if asked == NONE else cast(Kind, asked)
+
+
+def _tracked(
+    source: Result, out: Path, how: Tracking, kind: Kind | None, progress: Progress | None, **more: Any
+) -> Result:
+    looks = None if kind is None else LearnedLooks(kind, source, more["video"])
+    done = track_result(source, out, how, progress, appearance=looks, **more)
+    if looks is not None:
+        tidy(out)
+    return done
