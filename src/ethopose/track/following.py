@@ -153,9 +153,9 @@ def follow(
     """Find out who is who: at most `animals` tracks, where it is known how many there are.
 
     `spool` is filled with the tracklets of the chunks (`in_chunks`) of `parts`, whose vectors count where
-    `looks` is true and they tell animals apart; where it is known how well (area under the curve), it is that.
-    Where it is filled already, with pieces of which is `given` what else is known, none of
-    these is cut. Without `join` each piece is a track.
+    `looks` is true and they tell animals apart; where it is known how well (area under the curve), it is
+    that. Where it is filled already, with pieces of which is `given` what else is known, none of these is
+    cut. Without `join` each piece is a track.
     """
     told = progress or (lambda what, frames: None)
     learned = given or associated(parts, spool, told)
