@@ -78,7 +78,7 @@ class Gallery:
                 odds[track, self.names.index(name)] = CERTAIN
         best, who = _assigned(odds)
         sure = np.full(len(who), np.nan)
-        for track in np.flatnonzero(who >= 0):
+        for track in np.flatnonzero(who >= 0).tolist():
             other = odds.copy()
             other[track, who[track]] = -CERTAIN
             sure[track] = 1 / (1 + np.exp(-min((best - _assigned(other)[0]) / NAT, 50.0)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 from jaxtyping import Int64
+from pydantic import JsonValue
 
 from ethopose.core import ModelError, ResultError, UsageError
 from ethopose.media import Video
@@ -137,11 +138,13 @@ def apply(
     lesson = lesson_from(sight, _by_track(source), progress)
     found = gallery.named(_seen(source, lesson, read_network(folder, spec)))
     sure = {track: name for track, (name, certainty) in found.items() if certainty >= UNSURE}
-    note = {track: {"name": name, "certainty": round(sure, 4)} for track, (name, sure) in found.items()}
+    note: dict[str, JsonValue] = {
+        track: {"name": name, "certainty": round(sure, 4)} for track, (name, sure) in found.items()
+    }
     target = Path(out or source.path.with_name(source.path.name.removesuffix(SUFFIX) + NAMED))
     words = f"reid apply -m {folder.name}"
     told = {"overwrite": overwrite, "progress": progress, "out": target}
-    return Named(tracks.rename_all(source, sure, words, dict(note), **cast(tracks.How, told)), found)
+    return Named(tracks.rename_all(source, sure, words, note, **cast(tracks.How, told)), found)
 
 
 class _Opening:
