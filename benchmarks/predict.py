@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 
@@ -54,7 +55,8 @@ def ours(options: argparse.Namespace, precision: str, folder: Path) -> Run:
     """`ethopose predict` with a warm cache."""
     command = [sys.executable, "-m", "ethopose", "predict", str(options.video)]
     command += [word for model in options.model for word in ("-m", str(model))]
-    command += ["-o", str(folder / "ours.ethopose"), "--format", "none", "--overwrite", "--profile", "--json"]
+    command += ["-o", str(folder / "ours.ethopose"), "--format", "none", "--no-track", "--overwrite"]
+    command += ["--profile", "--json"]
     command += ["--precision", precision, "--frames", f"0-{options.frames - 1}"]
     command += ["-b", str(options.batch_size)] if options.batch_size else []
 
@@ -79,8 +81,11 @@ def peer(options: argparse.Namespace, folder: Path) -> Run:
     return measured(command, figures)
 
 
-def network_alone(options: argparse.Namespace, precision: str, seconds: float = 8.0) -> float:
-    """frames/s of graph 1 of the first stage, on the same pictures over and over."""
+def network_alone(
+    options: argparse.Namespace, precision: str, seconds: float = 8.0, crops: float = 0
+) -> float:
+    """frames/s of graph 1 of the first stage, on the same pictures over and over; with `crops` of the second
+    stage's as well, on so many a frame on average."""
     import numpy as np
 
     from ethopose.families import load
@@ -93,18 +98,28 @@ def network_alone(options: argparse.Namespace, precision: str, seconds: float = 
     stage, batch = model.spec.stages[0], options.batch_size or BATCH_SIZE["openvino"]
     gray = video.gray and stage.preparation.color == "as_filmed"
     block = next(video.blocks(np.arange(batch), batch, gray=gray))
-    pictures = to_pictures(fit(block.image, stage.preparation).images, stage.preparation)
-    source = StageSource(stage, lambda: model.weights(0), f"{model.digest}.0")
+    images = [fit(block.image, stage.preparation).images]
+    if crops:
+        size = (BATCH_SIZE["openvino"], *model.spec.stages[1].preparation.crop, block.image.shape[-1])
+        images.append(np.random.default_rng(0).integers(0, 255, size, np.uint8))
     compute = resolve(Compute(precision=precision))
-    compiled = compile_stage(source, pictures.shape, compute)
-    compiled.network(pictures)
+    networks = []
+    for index, (stage, image) in enumerate(zip(model.spec.stages, images, strict=bool(crops))):
+        pictures = to_pictures(image, stage.preparation)
+        source = StageSource(stage, partial(model.weights, index), f"{model.digest}.{index}")
+        compiled = compile_stage(source, pictures.shape, compute)
+        compiled.network(pictures)
+        networks.append(partial(compiled.network, pictures))
+    each = [1 / batch, crops / BATCH_SIZE["openvino"]]  # calls a frame
     began = time.perf_counter()
 
     def work(_: int) -> int:
         frames = 0
         while time.perf_counter() - began < seconds:
-            compiled.network(pictures)
-            frames += len(pictures)
+            for network, calls in zip(networks, each, strict=False):
+                for _ in range(int((frames + batch) * calls) - int(frames * calls)):
+                    network()
+            frames += batch
         return frames
 
     with ThreadPoolExecutor(compute.at_once) as pool:

@@ -78,11 +78,12 @@ def driver(options: argparse.Namespace) -> list[str]:
 def ours(video: Path, model: Path, precision: str, profiles: list[dict]) -> Run:
     """`ethopose predict` with a warm cache, all of DeepLabCut's files written."""
     command = [sys.executable, "-m", "ethopose", "predict", str(video), "-m", str(model), "--overwrite"]
-    command += ["--precision", precision, "--profile", "--json"]
+    command += ["--precision", precision, "--profile", "--json", "--no-track"]
 
     def figures(text: str, whole: float) -> tuple[float, float]:
-        profile = json.loads(text)["profile"]
-        profiles.append(profile)
+        told = json.loads(text)
+        profile, (result,) = told["profile"], told["videos"].values()
+        profiles.append(profile | {"crops": result["animals"] / result["frames"]})
         return profile["rate"], whole - profile["wall"] + profile["first_batch"]
 
     return measured(command, figures)
@@ -121,8 +122,8 @@ def compare(case: Case, world: Path, model: Path, options: argparse.Namespace) -
     for _ in range(options.runs):
         for precision in ("fp32", "auto"):
             runs.setdefault(precision, []).append(ours(video, model, precision, profiles))
-            if case.detector is None:  # of two networks the stages tell
-                alone.setdefault(precision, []).append(network_alone(options, precision))
+            crops = profiles[-1]["crops"] if case.detector else 0
+            alone.setdefault(precision, []).append(network_alone(options, precision, crops=crops))
         runs.setdefault("DeepLabCut", []).append(peer(world, case, options))
     boxes = f", {case.detector}" if case.detector else ""
     print(f"\n{case.network}{boxes}, animals: {case.animals}\n")

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -169,29 +168,22 @@ def compared(world: World, track: np.ndarray) -> Sightings:
 
 
 def measured(worlds: list[World], method: Tracker) -> dict[str, float]:
-    """The middle of the figures, and seconds."""
-    told, seconds = [], []
-    for world in worlds:
-        began = time.perf_counter()
-        track = method(world)
-        seconds.append(time.perf_counter() - began)
-        told.append(identity(compared(world, track)))
-    return {name: statistics.median(getattr(each, name) for each in told) for name in FIGURES} | {
-        "seconds": statistics.median(seconds)
-    }
+    """The middle of the figures."""
+    told = [identity(compared(world, method(world))) for world in worlds]
+    return {name: statistics.median(getattr(each, name) for each in told) for name in FIGURES}
 
 
 def row(name: str, told: dict[str, float]) -> str:
     """A line of a table."""
     cells = [f"{told[f]:.3f}" if f in FIGURES[:4] else f"{told[f]:,.0f}" for f in FIGURES]
-    return f"| {name} | {' | '.join(cells)} | {told['seconds']:.1f} |"
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def table(simulate: Any, name: str) -> list[str]:
     """All methods on a world."""
     settings = simulate.SCENARIOS[name]
     worlds = [simulate.simulate(**{**settings, "seed": settings["seed"] + more}) for more in SEEDS]
-    lines = [f"## {name}", "", f"| | {' | '.join(FIGURES)} | s |", "| --- " * (len(FIGURES) + 2) + "|"]
+    lines = [f"## {name}", "", f"| | {' | '.join(FIGURES)} |", "| --- " * (len(FIGURES) + 1) + "|"]
     for method, tracker in METHODS.items():
         try:
             lines.append(row(method, measured(worlds, tracker)))

@@ -10,6 +10,7 @@ from typer import Argument
 
 from ethopose.cli.predicting import (
     DEVICE,
+    Animals,
     BatchSize,
     Conditions,
     Cropping,
@@ -21,6 +22,7 @@ from ethopose.cli.predicting import (
     Frames,
     MaxInstances,
     Models,
+    NoTrack,
     Out,
     Overwrite,
     PeakThreshold,
@@ -53,6 +55,8 @@ def predict(
     detector_batch_size: DetectorBatchSize = None,
     peak_threshold: PeakThreshold = None,
     max_instances: MaxInstances = None,
+    animals: Animals = None,
+    no_track: NoTrack = False,
     frames: Frames = None,
     cropping: Cropping = None,
     conditions: Conditions = None,
@@ -84,6 +88,8 @@ def predict(
         detector_batch_size=detector_batch_size,
         peak_threshold=peak_threshold,
         max_instances=max_instances,
+        animals=animals,
+        track=not no_track,
         frames=frames,
         cropping=cropping,
         conditions=conditions,

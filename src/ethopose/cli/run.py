@@ -14,6 +14,7 @@ import typer
 from typer import Argument, Option
 
 from ethopose.cli.predicting import (
+    Animals,
     BatchSize,
     Cropping,
     Detections,
@@ -23,6 +24,7 @@ from ethopose.cli.predicting import (
     Formats,
     Frames,
     MaxInstances,
+    NoTrack,
     Out,
     Overwrite,
     PeakThreshold,
@@ -98,6 +100,8 @@ def run(
     detector_batch_size: DetectorBatchSize = None,
     peak_threshold: PeakThreshold = None,
     max_instances: MaxInstances = None,
+    animals: Animals = None,
+    no_track: NoTrack = False,
     frames: Frames = None,
     cropping: Cropping = None,
     detections: Detections = False,
@@ -146,6 +150,8 @@ def run(
         "detector_batch_size": detector_batch_size,
         "peak_threshold": peak_threshold,
         "max_instances": max_instances,
+        "animals": animals,
+        "track": not no_track,
         "frames": frames,
         "cropping": cropping,
         "detections": detections,

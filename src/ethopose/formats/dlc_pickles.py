@@ -268,6 +268,7 @@ FULL, META, ASSEMBLIES = (
         read=read,
         write=write,
         loses=_LOST | more,
+        before_tracks=True,
     )
     for kind, read, write, more in (
         ("full", read_full, write_full, set()),

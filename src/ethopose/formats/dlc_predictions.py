@@ -145,6 +145,7 @@ H5, CTD, CSV = (
         read=read,
         write=write,
         loses=LOST,
+        before_tracks=name != "ctd",
     )
     for name, suffix, read, write in (
         ("h5", ".h5", read_h5, write_h5),

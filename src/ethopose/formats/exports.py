@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ethopose.core import ResultError, UsageError
 from ethopose.formats.format import Format, only_read
 from ethopose.formats.table import FORMATS
-from ethopose.store import SUFFIX, Result, is_result, note_export, read
+from ethopose.store import SUFFIX, Result, is_result, is_tracked_in_place, note_export, read
 
 Files = Mapping[Path, Format]
 
@@ -34,7 +34,14 @@ def refuse_foreign(result: Path, files: Iterable[Path]) -> None:
 def export(result: Result, files: Files) -> None:
     """Write the files that are not there yet; one that a kill left half done is made again."""
     for file, form in files.items():
-        make(result, [file], partial(form.write, result, file))
+        make(result, [file], partial(form.write, _told_of(result, form), file))
+
+
+def _told_of(result: Result, form: Format) -> Result:
+    """The result as its file is to see it: DeepLabCut writes some before it tracks."""
+    if not (form.before_tracks and is_tracked_in_place(result.manifest)):
+        return result
+    return Result(result.path, result.manifest.model_copy(update={"tracks": ()}))
 
 
 def make(result: Result, files: Sequence[Path], write: Callable[[], object]) -> None:

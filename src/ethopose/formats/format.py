@@ -48,7 +48,8 @@ class Format:
     `write` works part by part and replaces `path` whole or not at all (`ResultError`); `read` raises
     `FormatError` for a file that is not of this format. `loses` names what does not come back: columns
     of `Poses`, fields of `Skeleton`, fields of `PoseFile`, the `order` of the rows of a frame, and rows that
-    are `untracked`.
+    are `untracked`. `before_tracks` are files that their tool writes of the poses as they were predicted,
+    also where it tracks them afterwards.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Format:
     read: Callable[[Path], PoseFile]
     write: Callable[[Result, Path], None] = only_read
     loses: frozenset[str] = frozenset()
+    before_tracks: bool = False
 
     def file_name(self, result: str, video: str, model: str) -> str:
         """The name of the file beside a result; `video` is its stem."""

@@ -14,6 +14,8 @@ from pydantic_core import to_jsonable_python
 
 from ethopose.core import Skeleton
 
+BESIDE = {"name", "provenance", "tracked_formats", "more_formats", "animals"}  # they decide no number
+KNOWS_WHO = ("class_map", "class_vector")  # groupings that name the individual
 Color = Literal["as_filmed", "gray", "rgb"]
 
 
@@ -137,11 +139,26 @@ class ModelSpec(Frozen):
     """The files that the model's own tool would have written, by their names in `ethopose.formats`."""
     tracked_formats: tuple[str, ...] = ()
     """The same where the model itself follows animals."""
+    more_formats: tuple[str, ...] = ()
+    """Those that it writes besides where it tracks the poses afterwards."""
+    animals: PositiveInt | None = None
+    """How many there are in its videos, as its project says; None: nobody knows."""
     plugins: tuple[Annotated[str, Field(pattern=r"^[^/\\]+\.py$")], ...] = ()
     """Files in the model's folder whose code makes parts of it (`ethopose.models.plugins`)."""
     provenance: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def several(self) -> bool:
+        """Whether it may find more than one animal in a frame."""
+        return len(self.stages) > 1 or self.stages[0].grouping.name != "one_each"
+
+    @property
+    def tells_individuals(self) -> bool:
+        """Whether it says which individual an animal is."""
+        groupings = [stage.grouping for stage in self.stages]
+        return any(each.name in KNOWS_WHO or bool(each.options.get("individuals")) for each in groupings)
+
     def digest(self, *weights: str) -> str:
         """sha256 of the spec without its name and of the digests of its weights."""
-        text = self.model_dump_json(exclude={"name", "provenance", "tracked_formats"})
+        text = self.model_dump_json(exclude=BESIDE)
         return hashlib.sha256("\n".join((text, *weights)).encode()).hexdigest()

@@ -18,6 +18,7 @@ from ethopose.runtime import Compute
 if TYPE_CHECKING:
     from ethopose.models.spec import ModelSpec
     from ethopose.predict.following import Way
+    from ethopose.track import Tracking
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "detector_batch_size": (int,),
     "peak_threshold": (float, int),
     "max_instances": (int,),
+    "animals": (int,),
     "frames": (str,),
     "cropping": (str,),
     "conditions": (str, Path),
@@ -92,6 +94,10 @@ class Options:
     track_conditions: Told | None = None
     """Follow animals by a conditional model: each is looked for where it was in the frame before. `default`,
     or settings such as `bu_max_frequency=50`."""
+    track: bool = True
+    """Find out who is who, of several animals whose model tells no identities (`ethopose.track`)."""
+    animals: int | None = None
+    """How many there are, of those that are tracked; None: as the model's project says, or nobody knows."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     threads: int | None = None
@@ -114,7 +120,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
                 raise UsageError(f"{name} is {value!r}", fix=f"give {' or '.join(k.__name__ for k in kinds)}")
-        for name in ("batch_size", "detector_batch_size", "max_instances"):
+        for name in ("batch_size", "detector_batch_size", "max_instances", "animals"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}", fix="give 1 or more")
@@ -132,7 +138,32 @@ class Options:
 
     def formats(self, spec: ModelSpec) -> tuple[str, ...]:
         """What the model's own tool would write."""
-        return spec.result_formats if self.track_conditions is None else spec.tracked_formats
+        if self.track_conditions is not None:
+            return spec.tracked_formats
+        return spec.result_formats + (spec.more_formats if self.tracking(spec) is not None else ())
+
+    def tracking(self, spec: ModelSpec) -> Tracking | None:
+        """How what a model predicts is tracked; None where it is not.
+
+        Raises:
+            UsageError: it is not, and a number of animals is told.
+        """
+        from ethopose.track import Tracking
+
+        followed = self.track_conditions is not None or self.top_down_dynamic is not None
+        if self.track and spec.several and not spec.tells_individuals and not followed:
+            number = self.animals or spec.animals
+            return Tracking(number)
+        if self.animals is not None:
+            what = (
+                "--animals is for tracking, and nothing is tracked"
+                if not self.track
+                else (
+                    f"--animals is for tracking, and a {spec.kind} model tells its animals apart or finds one"
+                )
+            )
+            raise UsageError(what, fix="leave it out; --max-instances bounds the animals of a frame")
+        return None
 
     @property
     def compute(self) -> Compute:

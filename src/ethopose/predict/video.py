@@ -39,6 +39,7 @@ from ethopose.store import (
     start,
     state_before,
 )
+from ethopose.track import Tracking, track_in_place
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ FEW = 64  # frames of a part that keeps detections, which are a hundred times as
 WIDE = 4096  # or vectors of more numbers than this
 
 Progress = Callable[[int, int], None]  # (frames done, frames in all)
+Told = Callable[[Path | str, int, int], None]  # (of the video, or what is done to it, frames done, in all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,12 @@ class Job:
     batch: int
     runs: Runs | None = None
     formats: list[Format] = field(default_factory=list)
+    tracking: Tracking | None = None
     overwrite: bool = False
 
 
 def predict_video(
-    job: Job, predictor: Predictor, progress: Progress, profile: Profile
+    job: Job, predictor: Predictor, progress: Told, profile: Profile
 ) -> tuple[Result, tuple[Path, ...]]:
     """A video's result, begun or continued, and the files beside it; what is finished is given as it is.
 
@@ -70,7 +73,7 @@ def predict_video(
         ResultError: the place holds another result or file.
         VideoError, InferenceError: what was done until then is stored.
     """
-    manifest = make_manifest(job.video, predictor, job.batch, job.runs)
+    manifest = make_manifest(job.video, predictor, job.batch, job.runs, job.tracking)
     model = predictor.model.spec.name
     files = {exported_path(job.path, form, job.video.path, model): form for form in job.formats}
     if not job.overwrite:
@@ -80,12 +83,18 @@ def predict_video(
         if not writer.finished:
             began = time.perf_counter()
             parts = Parts(job.video, predictor, Writing(job.path, writer.manifest, writer.write_part))
-            parts.predict(writer.manifest.missing(), progress, profile)
+            parts.predict(writer.manifest.missing(), partial(progress, job.video.path), profile)
             writer.finish(provenance.at_end(time.perf_counter() - began))
         result = read(job.path)
+        if job.tracking is not None:
+            result = track_in_place(result, job.tracking, partial(_named, progress, job.video.path.name))
         export(result, files)
     log.info("%s: finished, %d animals in %d frames", job.path, len(result), len(result.frames))
     return result, tuple(files)
+
+
+def _named(progress: Told, video: str, what: str, done: int, total: int) -> None:
+    progress(f"{what} {video}", done, total)
 
 
 Store = Callable[[FrameTable, Poses, Extra, State | None, Features], None]
@@ -201,7 +210,9 @@ def numbers(predictor: Predictor) -> dict[str, JsonValue]:
     }
 
 
-def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | None) -> Manifest:
+def make_manifest(
+    video: Video, predictor: Predictor, batch: int, runs: Runs | None, tracking: Tracking | None = None
+) -> Manifest:
     """What the result of a video is to be.
 
     Raises:
@@ -211,6 +222,8 @@ def make_manifest(video: Video, predictor: Predictor, batch: int, runs: Runs | N
     if predictor.known is not None:
         predictor.known.check(video)
     model, compute, settings = predictor.model, predictor.compute, numbers(predictor)
+    if tracking is not None:
+        settings["track"] = tracking.settings
     sources = [each.path for each in (video.segments if isinstance(video, JoinedVideo) else (video,))]
     more = {"device": compute.device, "batch_size": batch}
     many = predictor.beside.edges is not None or sum(predictor.features.values()) > WIDE

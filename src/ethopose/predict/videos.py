@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,12 +15,12 @@ from ethopose.predict.names import result_path
 from ethopose.predict.options import Options, options_from
 from ethopose.predict.predictor import Predictor
 from ethopose.predict.report import Report
-from ethopose.predict.video import Job, predict_video
+from ethopose.predict.video import Job, Told, predict_video
 from ethopose.runtime import resolve
 from ethopose.store import Result
+from ethopose.track import Tracking
 
 ModelLike = Model | str | Path | Sequence[str | Path]
-Progress = Callable[[Path, int, int], None]  # (video, frames done, frames in all)
 
 
 @overload
@@ -52,9 +51,12 @@ def predict(videos: str | Path | Sequence[str | Path], model: ModelLike, **optio
 
 
 def predict_all(
-    videos: Sequence[str | Path], model: ModelLike, options: Options, progress: Progress | None = None
+    videos: Sequence[str | Path], model: ModelLike, options: Options, progress: Told | None = None
 ) -> Report:
-    """Poses in videos, one after the other; one that fails does not stop the rest, a full disk does."""
+    """Poses in videos, one after the other; one that fails does not stop the rest, a full disk does.
+
+    `progress` is told the video, or what else is done to it (tracks have stages), and frames.
+    """
     paths = find_videos(videos)
     formats_named(options.format, ())
     compute = resolve(options.compute)
@@ -68,13 +70,14 @@ def predict_all(
         limit=options.max_instances,
         manner=options.manner(loaded),
     )
+    tracking = options.tracking(loaded.spec)
     several = paths != [Path(video) for video in videos] or len(paths) > 1
     places = _places(paths, loaded, options, several=several)
     report = Report(strict=options.strict)
     for path, place in places.items():
         try:
-            job = _job(path, place, predictor, options)
-            told = partial(progress or _silent, path)
+            job = _job(path, place, predictor, options, tracking)
+            told = progress or _silent
             report.results[path], report.files[path] = predict_video(job, predictor, told, report.profile)
         except EthoposeError as error:
             if isinstance(error, DiskFullError) or (isinstance(error, UsageError) and len(places) == 1):
@@ -109,7 +112,7 @@ def _places(paths: Sequence[Path], model: Model, options: Options, *, several: b
     return places
 
 
-def _job(path: Path, place: Path, predictor: Predictor, options: Options) -> Job:
+def _job(path: Path, place: Path, predictor: Predictor, options: Options, tracking: Tracking | None) -> Job:
     model = predictor.model
     return Job(
         video=open_video(path),
@@ -117,8 +120,9 @@ def _job(path: Path, place: Path, predictor: Predictor, options: Options) -> Job
         batch=options.block(str(predictor.compute.runtime)),
         runs=options.runs,
         formats=formats_named(options.format, options.formats(model.spec)),
+        tracking=tracking,
         overwrite=options.overwrite,
     )
 
 
-def _silent(video: Path, done: int, total: int) -> None: ...
+def _silent(what: Path | str, done: int, total: int) -> None: ...

@@ -20,6 +20,7 @@ from ethopose.run.plan import Recipe
 from ethopose.run.steps import beside
 from ethopose.runtime import resolve
 from ethopose.store import OK, UNDECODABLE, Manifest, Result, read
+from ethopose.track import track_in_place
 
 
 class Maker:
@@ -46,7 +47,8 @@ class Maker:
         """What the result of a video is to be. The first video's size is tried out. Raises ModelError."""
         if not self._tried:
             self.try_out((*video.shape[:2], 1 if video.gray else 3))
-        return make_manifest(video, self.predictor, self._batch, options.runs)
+        tracking = options.tracking(self.predictor.model.spec)
+        return make_manifest(video, self.predictor, self._batch, options.runs, tracking)
 
     def try_out(self, shape: tuple[int, int, int] = (256, 256, 3)) -> None:
         """A black frame through the whole model; what ends memory is left to the video.
@@ -105,6 +107,8 @@ class Maker:
         """
         result = read(task.result)
         lost = _counted(result)
+        if recipe.tracking is not None:
+            result = track_in_place(result, recipe.tracking)
         video = Path(str(result.video["path"]))
         wanted = beside(task.result, video, recipe, task.then, tracked=bool(result.tracks))
         if not recipe.options.overwrite:

@@ -18,12 +18,15 @@ from ethopose.predict import Options
 from ethopose.predict.names import result_path
 from ethopose.predict.options import options_from
 from ethopose.predict.ways import WAYS
+from ethopose.track import Tracking
 
 TABLES, LISTS = (".csv", ".tsv"), (".txt", ".list")
 WILD = "*?["
 DECIDING = (
     "peak_threshold",
     "max_instances",
+    "track",
+    "animals",
     "frames",
     "cropping",
     "detections",
@@ -49,6 +52,7 @@ class Recipe:
     digest: str  # of the model
     keypoints: int  # of an animal
     result_formats: tuple[str, ...]  # of the model's own tool
+    tracking: Tracking | None = None  # how its poses are tracked, if they are
 
     @property
     def engine(self) -> tuple[object, ...]:
@@ -225,7 +229,8 @@ class Recipes:
                 self._models[whose] = load(models, **how)
             model = self._models[whose]
             spec, keypoints = model.spec, len(model.spec.skeleton.keypoints)
-            recipe = Recipe(models, options, spec.name, model.digest, keypoints, options.formats(spec))
+            formats, tracking = options.formats(spec), options.tracking(spec)
+            recipe = Recipe(models, options, spec.name, model.digest, keypoints, formats, tracking)
             self._known[key] = recipe
         return list(self._known).index(key)
 

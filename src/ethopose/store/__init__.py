@@ -1,5 +1,6 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
+from ethopose.store.adoption import WITHIN, adopt, is_tracked_in_place
 from ethopose.store.atomic import TEMPORARY, make_folder, replacing, replacing_path
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
@@ -22,6 +23,7 @@ __all__ = [
     "TEMPORARY",
     "UNDECODABLE",
     "UNSURE",
+    "WITHIN",
     "Extra",
     "Features",
     "FrameTable",
@@ -34,9 +36,11 @@ __all__ = [
     "Result",
     "State",
     "Writer",
+    "adopt",
     "check_held",
     "is_claimed",
     "is_result",
+    "is_tracked_in_place",
     "join_joins",
     "join_lists",
     "line_column",

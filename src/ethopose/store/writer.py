@@ -9,6 +9,7 @@ from types import TracebackType
 from pydantic import JsonValue
 
 from ethopose.core import FormatError, Poses, ResultError
+from ethopose.store.adoption import WITHIN, settle
 from ethopose.store.atomic import TEMPORARY, make_folder, remove, remove_folder
 from ethopose.store.claims import NAME, Claim, claim
 from ethopose.store.features import Features
@@ -127,12 +128,17 @@ def start(path: Path | str, manifest: Manifest, *, overwrite: bool = False) -> W
     path = Path(path)
     manifest = manifest.model_copy(update={"parts": (), "state": "running"})
     kept = _kept(path, manifest, overwrite=overwrite)
-    if kept.state == "finished":
+    if kept.state == "finished" and not (path / WITHIN).exists():
         return Writer(path, kept, None)
     make_folder(path)
     mine = claim(path)
     try:
+        if not overwrite:
+            settle(path)
         kept = _kept(path, manifest, overwrite=overwrite)  # others may have worked on it until now
+        if kept.state == "finished":
+            return Writer(path, kept, mine)
+        remove_folder(path / WITHIN)  # tracks of poses that are to be made anew
         write_manifest(path, kept)
         _sweep(path, kept)
         wanted = {"poses": True, "frames": True, "lists": kept.lists, "features": kept.features}

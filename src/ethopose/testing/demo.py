@@ -69,7 +69,7 @@ def run_demo(folder: Path, progress: Progress) -> DemoReport:
     report = predict_all(
         [clip],
         demo_model(),
-        Options(format=("csv",)),
+        Options(format=("csv",), track=False),
         lambda _, done, total: progress("predict", done, total),
     )
     for error in report.failures.values():

@@ -2,7 +2,15 @@
 
 from ethopose.track import tracks
 from ethopose.track.following import Followed, Memory, Rows, follow, in_chunks, in_pieces
-from ethopose.track.result import LOOKS, Tracking, Vectors, rows_of, track_result, tracked_path
+from ethopose.track.result import (
+    LOOKS,
+    Tracking,
+    Vectors,
+    rows_of,
+    track_in_place,
+    track_result,
+    tracked_path,
+)
 from ethopose.track.spool import DiskSpool
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "in_chunks",
     "in_pieces",
     "rows_of",
+    "track_in_place",
     "track_result",
     "tracked_path",
     "tracks",

@@ -22,12 +22,15 @@ from ethopose.store import (
     OK,
     SUFFIX,
     TEMPORARY,
+    WITHIN,
     Joins,
     Manifest,
     Part,
     PartRecord,
     Result,
     Writer,
+    adopt,
+    is_tracked_in_place,
     no_joins,
     plain_columns,
     read,
@@ -78,6 +81,12 @@ class Tracking:
             what = f"the method {self.method} stitches as many tracks as it is told"
             raise UsageError(what, fix="tell how many: --animals N")
         _ = self.tracker  # its options are checked
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """What of it decides the numbers."""
+        step = {} if self.step is None else {"step": self.step}
+        return {"method": self.method, "animals": self.animals, **self.options, **step}
 
     @property
     def tracker(self) -> Method:
@@ -162,6 +171,15 @@ def track_result(
             writer.finish({"tracked": notes}, tracks=names)
         export(read(out), files)
         return read(out)
+
+
+def track_in_place(result: Result, how: Tracking, progress: Progress | None = None) -> Result:
+    """Tracks of a finished prediction in its own result, whose `settings` tell how: they are made as
+    `track_result` makes them, within it, and taken in when they are whole; once there they stay."""
+    if not is_tracked_in_place(result.manifest):
+        track_result(result, result.path / WITHIN, how, progress)
+        return adopt(result.path)
+    return result
 
 
 def _followed(
@@ -255,23 +273,23 @@ def _check(source: Result, out: Path, how: Tracking) -> None:
     if how.step == STITCH and not looked:
         fix = "ethopose track --step tracklets makes some"
         raise UsageError("there are no tracks to stitch", where=source.path, fix=fix)
-    if source.tracks and not how.redo and how.step != STITCH:
+    own = is_tracked_in_place(source.manifest)  # of a prediction, which this does not change
+    if source.tracks and not (own or how.redo) and how.step != STITCH:
         what = f"there are tracks already ({len(source.tracks)}), and they are kept"
         raise UsageError(what, where=source.path, fix="--redo finds them anew")
 
 
 def _manifest(source: Result, how: Tracking, appearance: Appearance | None) -> Manifest:
     """What the tracked result is to be."""
-    told = {"method": how.method, "animals": how.animals, **how.options}
-    if how.step is not None:
-        told["step"] = how.step
-    kept = {kind: size for kind, size in source.manifest.features.items() if kind != LOOKS}
+    told, kept = how.settings, {k: n for k, n in source.manifest.features.items() if k != LOOKS}
     if appearance is not None:
         told, kept = told | {"appearance": appearance.kind}, kept | {LOOKS: appearance.size}
     settings = {**source.manifest.settings, "track": told}
+    notes = {name: told for name, told in source.manifest.provenance.items() if name != "tracked_in_place"}
     columns = {name: unit for name, unit in source.manifest.columns.items() if name not in PLACE}
     columns |= PLACE if how.step == TRACKLETS else {}
     anew: dict[str, Any] = {
+        "provenance": notes,
         "columns": columns,
         "features": kept,
         "tracks": (),

@@ -13,7 +13,6 @@ from ethopose.train.config import DEEPEST, Config, Kind, StageConfig
 from ethopose.train.facts import Facts
 from ethopose.train.fitting import fitted, fitted_backbone, fitted_conditions
 
-KNOWS_WHO = ("class_map", "class_vector")  # groupings that name the individual
 OF_SEVERAL = ("affinity", "class_map", "assembly", "by_centre")  # that make any number of animals
 KINDS: dict[str, Kind] = {
     "single": "single",
@@ -66,8 +65,7 @@ def inherited(config: Config, donor: Model, facts: Facts) -> Config:
             f"no {kind} model starts from {donor.spec.name}, which is {KINDS[role(known[-1])]}",
             fix="leave out --kind, or --weights",
         )
-    groupings = [stage.grouping for stage in mine]
-    knows = any(each.name in KNOWS_WHO or each.options.get("individuals") for each in groupings)
+    knows = donor.spec.tells_individuals
     if config.identity != knows and "identity" in config.model_fields_set:
         what = f"{donor.spec.name} tells {'' if knows else 'no '}individuals apart"
         raise SpecError(what, fix="leave out --identity and --no-identity, or --weights")

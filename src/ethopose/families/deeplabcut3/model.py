@@ -180,6 +180,8 @@ def _model(place: Place, config: Config, detector: Path | None, *, detected: boo
         stages=(_detector(config), last) if pair else (last,),
         result_formats=RESULTS if project["multi_animal"] else RESULTS_OF_ONE,
         tracked_formats=RESULTS_OF_TRACKS if project["multi_animal"] else RESULTS_OF_ONE,
+        more_formats=("dlc-tracklets", "dlc-tracks") if project["multi_animal"] else (),
+        animals=None if given(config, "superanimal", {}) else len(project["individuals"]),
         provenance={
             "net_type": config["net_type"],
             "snapshot": place.snapshot.name,
