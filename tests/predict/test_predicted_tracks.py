@@ -14,6 +14,7 @@ from ethopose.formats import read_poses
 from ethopose.predict import Options, predict_all
 from ethopose.store import adoption, read
 
+ENTRIES = {"manifest.json", "poses", "frames", "joins.parquet"}
 PLAIN = {"runtime": "torch", "format": "none"}
 
 
@@ -24,12 +25,7 @@ def poses(result):
 def test_the_result_has_tracks_and_is_else_what_it_was_without(own_clip, tiny, tmp_path):
     result = ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
     assert result.path == own_clip.with_name("clip.mp4.bottom-up.ethopose")
-    assert {entry.name for entry in result.path.iterdir()} == {
-        "manifest.json",
-        "poses",
-        "frames",
-        "joins.parquet",
-    }
+    assert {entry.name for entry in result.path.iterdir()} == ENTRIES
     assert (result.track >= 0).mean() > 0.9
     assert result.track.max() < len(result.tracks)
     assert result.manifest.settings["track"] == {"method": "ethopose", "animals": None}
@@ -103,12 +99,7 @@ def test_tracks_that_are_half_taken_in_are_completed(own_clip, tiny, tmp_path, m
     again = ethopose.predict(own_clip, tiny("bottom-up"), out=tmp_path / "r", **PLAIN)
     assert poses(again.path) == poses(whole.path)
     assert again.tracks == whole.tracks
-    assert {entry.name for entry in again.path.iterdir()} == {
-        "manifest.json",
-        "poses",
-        "frames",
-        "joins.parquet",
-    }
+    assert {entry.name for entry in again.path.iterdir()} == ENTRIES
 
 
 @pytest.mark.parametrize(
