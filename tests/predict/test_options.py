@@ -245,6 +245,16 @@ def test_precision_is_the_one_named_or_an_error(predict):
     assert chosen.manifest.settings["precision"] == "bf16"
 
 
+def test_track_is_done_for_several_animals_alike_unless_it_is_left_out(predict):
+    assert len(predict()[1].tracks) > 1
+    assert predict("--no-track", name="without")[1].tracks == ()
+
+
+def test_animals_are_as_many_tracks_at_most(predict):
+    assert len(predict("--animals", 2)[1].tracks) == 2
+    assert "--animals is for tracking" in predict("--animals", 2, model="single", name="s")[0].err
+
+
 def test_format_decides_the_files(predict, tmp_path):
     predict("--format", "csv")
     assert {file.name for file in tmp_path.iterdir()} == {"r", "r.csv"}

@@ -30,8 +30,13 @@ PeakThreshold = Annotated[
     float | None, Option(min=0, max=1, help="Peaks below it are no keypoints; the model's own if left out.")
 ]
 MaxInstances = Annotated[int | None, Option("-n", "--max-instances", min=1, help="Animals a frame at most.")]
-NoTrack = Annotated[
-    bool, Option("--no-track", help="Do not find out who is who; it is done for several animals alike.")
+Track = Annotated[
+    bool,
+    Option(
+        " /--no-track",
+        show_default=False,
+        help="Do not find out who is who; it is done for several animals alike.",
+    ),
 ]
 Animals = Annotated[
     int | None, Option(min=1, help="How many there are, of those that are tracked: as many tracks at most.")
