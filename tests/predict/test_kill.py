@@ -12,7 +12,7 @@ from commands import parts, run, same_slp, start
 from ethopose import store
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-LINE = ("-b", BATCH, "--format", "csv", "--format", "slp", "-q")
+LINE = ("-b", BATCH, "--format", "csv", "--format", "slp", "-q", "--no-track")
 
 
 def wait_until(process, condition, seconds=60):

@@ -28,7 +28,7 @@ def test_a_result_and_its_file_lie_beside_the_video_under_the_models_name(ethopo
         "clip.mp4.centroid.predictions.slp",
     }
     result = own_clip.parent / "clip.mp4.centroid.ethopose"
-    assert names(result) == {"manifest.json", "poses", "frames"}
+    assert names(result) == {"manifest.json", "poses", "frames", "joins.parquet"}
     assert names(result / "poses") == names(result / "frames") == {"00000000.parquet"}
     assert str(result) in said.out
 

@@ -76,7 +76,9 @@ def test_a_result_is_arrays_of_one_row_an_animal(result):
     assert np.nanmin(result.xy) > -4
     assert np.nanmax(result.xy[..., 0]) < width + 4
     assert np.nanmax(result.xy[..., 1]) < height + 4
-    assert np.all((result.track == -1) & (result.individual == -1) & np.isnan(result.identity_score))
+    assert np.all(result.individual == -1)
+    assert result.track.max() == len(result.tracks) - 1
+    assert np.all((result.track >= 0) == (result.identity_score > 0))
 
 
 def test_a_result_is_a_table_of_pandas(result):

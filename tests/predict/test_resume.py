@@ -40,7 +40,7 @@ def stopping(after: int):
 
 def run(clip, model, out, *, progress=None, frames=None):
     """A prediction in batches of five."""
-    options = Options(out=out, batch_size=5, runtime="torch", format=("csv",), frames=frames)
+    options = Options(out=out, batch_size=5, runtime="torch", format=("csv",), frames=frames, track=False)
     return predict_all([clip], model, options, progress)
 
 

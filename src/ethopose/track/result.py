@@ -177,7 +177,8 @@ def track_in_place(result: Result, how: Tracking, progress: Progress | None = No
     """Tracks of a finished prediction in its own result, whose `settings` tell how: they are made as
     `track_result` makes them, within it, and taken in when they are whole; once there they stay."""
     if not is_tracked_in_place(result.manifest):
-        track_result(result, result.path / WITHIN, how, progress)
+        plain = Result(result.path, result.manifest.model_copy(update={"features": {}}))  # these stay
+        track_result(plain, result.path / WITHIN, how, progress)
         return adopt(result.path)
     return result
 
