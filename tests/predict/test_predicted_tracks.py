@@ -9,9 +9,9 @@ import pytest
 
 import ethopose
 from commands import fingerprint, parts
-from ethopose.core import ResultError, UsageError
+from ethopose.core import FormatError, ResultError, UsageError
 from ethopose.formats import read_poses
-from ethopose.predict import Options, predict_all
+from ethopose.predict import Options, predict_all, video
 from ethopose.store import adoption, read
 
 ENTRIES = {"manifest.json", "poses", "frames", "joins.parquet"}
@@ -96,6 +96,8 @@ def test_tracks_that_are_half_taken_in_are_completed(own_clip, tiny, tmp_path, m
     with contextlib.suppress(Killed):
         ethopose.predict(own_clip, tiny("bottom-up"), out=tmp_path / "r", **PLAIN)
     monkeypatch.undo()
+    with contextlib.suppress(FormatError):
+        assert len(read(tmp_path / "r").poses) == len(whole)  # or it is told what to do
     again = ethopose.predict(own_clip, tiny("bottom-up"), out=tmp_path / "r", **PLAIN)
     assert poses(again.path) == poses(whole.path)
     assert again.tracks == whole.tracks
@@ -118,6 +120,46 @@ def test_a_number_of_animals_is_for_those_that_are(own_clip, tiny, kind, options
     with pytest.raises(UsageError, match="--animals is for tracking"):
         ethopose.predict(own_clip, tiny(kind), animals=2, **PLAIN, **options)
     assert list(own_clip.parent.iterdir()) == [own_clip]
+
+
+def test_half_taken_in_it_says_how_to_go_on(own_clip, tiny, monkeypatch):
+    monkeypatch.setattr(adoption, "write_manifest", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
+    with pytest.raises(FormatError, match="start the same command again"):
+        _ = read(own_clip.with_name("clip.mp4.bottom-up.ethopose")).poses
+
+
+def stopped(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_part_that_is_made_anew_is_tracked_anew(own_clip, tiny):
+    result = ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
+    before = poses(result.path)
+    (result.path / "poses" / "00000000.parquet").unlink()
+    assert poses(ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN).path) == before
+    assert read(result.path).tracks == result.tracks
+
+
+def test_what_a_person_corrected_is_kept(own_clip, tiny):
+    result = ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
+    corrected = ethopose.tracks.rename(result, result.tracks[0], "anna")
+    with pytest.raises(UsageError, match="--redo"):
+        ethopose.track(corrected, animals=2)
+
+
+def test_poses_that_wait_for_their_tracks_have_none_yet(own_clip, tiny, monkeypatch):
+    monkeypatch.setattr(video, "track_in_place", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
+    place = own_clip.with_name("clip.mp4.bottom-up.ethopose")
+    with pytest.raises(UsageError, match="no tracks to stitch"):
+        ethopose.track(place, step="stitch", animals=2)
+    with pytest.raises(ResultError, match="no tracks"):
+        ethopose.convert(place, own_clip.with_name("clip_el.h5"))
+    monkeypatch.undo()
+    assert ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN).tracks
 
 
 def test_files_beside_it_have_tracks_but_those_that_are_written_before(own_clip, tiny):

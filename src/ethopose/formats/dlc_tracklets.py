@@ -16,7 +16,6 @@ from jaxtyping import Float32, Float64
 from ethopose.core import DataError, ResultError, Skeleton
 from ethopose.formats.careful_pickle import Standin, check_size, mapping, numbers
 from ethopose.formats.dlc_cells import ABSENT, UNIQUE, corner_of, is_animal, is_unique, pose_file
-from ethopose.formats.dlc_tracks import is_tracked
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.formats.pickle_stream import PickleStream
 from ethopose.store import Part, Result, replacing
@@ -84,7 +83,7 @@ def nameless(kind: str, n: int) -> tuple[str, ...]:
 
 def write(result: Result, path: Path) -> None:
     """Write every track as a tracklet, part by part. Raises `ResultError`, also where it was not tracked."""
-    if not is_tracked(result):
+    if not result.manifest.was_tracked:
         raise ResultError("its animals have no tracks", where=result.path, fix="a result that is tracked")
     skeleton, origin = result.skeleton, np.array(corner_of(result), np.float32)
     width = key_width(max((last for _, last in result.manifest.frames), default=-1) + 1)

@@ -26,18 +26,13 @@ _COUNTED = re.compile(r"track(let)?_\d+")  # names that tell nothing but a numbe
 
 def write(result: Result, path: Path) -> None:
     """Write all frames of a result, part by part. Raises `ResultError`, also where it was not tracked."""
-    if not is_tracked(result):
+    if not result.manifest.was_tracked:
         raise ResultError("its animals have no tracks", where=result.path, fix="a result that is tracked")
     layout = _layout(result)
     with replacing_hdf5(path, version="v108") as file:
         rows = ((each.frame, each.table) for each in _cells(result, layout))
         count, names = result.manifest.n_done, (layout.columns, layout.levels)
         write_table(file, *names, rows, count=count, dtype=np.float64, key="tracks")
-
-
-def is_tracked(result: Result) -> bool:
-    """Whether somebody looked for tracks, though there may be none."""
-    return bool(result.tracks) or "track" in result.manifest.settings
 
 
 def individuals_of(result: Result) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ethopose.core import ResultError, UsageError
 from ethopose.formats.format import Format, only_read
 from ethopose.formats.table import FORMATS
-from ethopose.store import SUFFIX, Result, is_result, is_tracked_in_place, note_export, read
+from ethopose.store import SUFFIX, Result, is_result, note_export, read
 
 Files = Mapping[Path, Format]
 
@@ -39,7 +39,7 @@ def export(result: Result, files: Files) -> None:
 
 def _told_of(result: Result, form: Format) -> Result:
     """The result as its file is to see it: DeepLabCut writes some before it tracks."""
-    if not (form.before_tracks and is_tracked_in_place(result.manifest)):
+    if not (form.before_tracks and result.manifest.own_tracks):
         return result
     return Result(result.path, result.manifest.model_copy(update={"tracks": ()}))
 

@@ -19,7 +19,7 @@ from ethopose.run.messages import Runs, Wrap, Wrapped
 from ethopose.run.plan import Recipe
 from ethopose.run.steps import beside
 from ethopose.runtime import resolve
-from ethopose.store import OK, UNDECODABLE, Manifest, Result, read
+from ethopose.store import OK, UNDECODABLE, Manifest, Result, read, settle
 from ethopose.track import track_in_place
 
 
@@ -105,6 +105,7 @@ class Maker:
         Raises:
             ResultError, FormatError: it is not what was written.
         """
+        settle(task.result)
         result = read(task.result)
         lost = _counted(result)
         if recipe.tracking is not None:

@@ -1,15 +1,15 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
-from ethopose.store.adoption import WITHIN, adopt, is_tracked_in_place
+from ethopose.store.adoption import adopt, settle
 from ethopose.store.atomic import TEMPORARY, make_folder, replacing, replacing_path
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.features import Features
 from ethopose.store.joins import UNSURE, Joins, join_joins, no_joins, read_joins, write_joins
 from ethopose.store.lists import Lists, join_lists, lists_of
-from ethopose.store.manifest import Manifest, ModelRecord, PartRecord, note_export, plain_columns
+from ethopose.store.manifest import TRACKING, Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
-from ethopose.store.result import SUFFIX, Part, Result, is_result, read, state_before
+from ethopose.store.result import SUFFIX, WITHIN, Part, Result, is_result, read, state_before
 from ethopose.store.sources import video_of
 from ethopose.store.tables import OK, SKIPPED, UNDECODABLE, FrameTable, State
 from ethopose.store.writer import Writer, start
@@ -21,6 +21,7 @@ __all__ = [
     "SKIPPED",
     "SUFFIX",
     "TEMPORARY",
+    "TRACKING",
     "UNDECODABLE",
     "UNSURE",
     "WITHIN",
@@ -40,7 +41,6 @@ __all__ = [
     "check_held",
     "is_claimed",
     "is_result",
-    "is_tracked_in_place",
     "join_joins",
     "join_lists",
     "line_column",
@@ -54,6 +54,7 @@ __all__ = [
     "read_joins",
     "replacing",
     "replacing_path",
+    "settle",
     "start",
     "state_before",
     "store_part",

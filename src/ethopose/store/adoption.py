@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ethopose.store.atomic import TEMPORARY, disk, disk_errors, remove_folder
+from ethopose.store.atomic import disk, disk_errors, remove_folder
 from ethopose.store.joins import NAME as JOINS
-from ethopose.store.manifest import NAME, Manifest, PartRecord, read_manifest, write_manifest
+from ethopose.store.manifest import NAME, TRACKING, PartRecord, read_manifest, write_manifest
 from ethopose.store.parts import part_name
-from ethopose.store.result import Result
-
-WITHIN = f"{TEMPORARY}tracked"  # the folder of the result that holds the tracks, in that of the other
-TRACKED = "tracked"  # the key of provenance under which tracking says what it did
-_FOLDERS = ("poses", "frames")
+from ethopose.store.result import WITHIN, Result
 
 
 def adopt(path: Path) -> Result:
@@ -24,15 +20,14 @@ def adopt(path: Path) -> Result:
     own, inner = read_manifest(path), read_manifest(path / WITHIN)
     with disk_errors(path):
         for record in inner.parts:
-            for folder in _FOLDERS:
-                _move(path / WITHIN / folder / part_name(record.first), path / folder)
+            _move(path / WITHIN / "poses" / part_name(record.first), path / "poses")
         _move(path / WITHIN / JOINS, path)
-        for name in (*_FOLDERS, "."):
+        for name in ("poses", "."):
             disk.sync_folder(path / name)
     taken = {record.first: record for record in inner.parts}
     parts = tuple(_with_tracks(record, taken[record.first]) for record in own.parts)
-    notes = {TRACKED: inner.provenance[TRACKED], "tracked_in_place": True}
-    update = {"parts": parts, "tracks": inner.tracks, "provenance": {**own.provenance, **notes}}
+    notes = {**own.provenance, TRACKING: inner.provenance[TRACKING]}
+    update = {"parts": parts, "tracks": inner.tracks, "provenance": notes, "own_tracks": True}
     manifest = own.model_copy(update=update)
     write_manifest(path, manifest)
     remove_folder(path / WITHIN)
@@ -50,16 +45,10 @@ def settle(path: Path) -> None:
         adopt(path)
 
 
-def is_tracked_in_place(manifest: Manifest) -> bool:
-    """Whether the poses of a prediction were tracked by the prediction itself."""
-    return "tracked_in_place" in manifest.provenance
-
-
 def _move(file: Path, folder: Path) -> None:
     if file.exists():  # else it was moved before
         disk.replace(file, folder / file.name)
 
 
 def _with_tracks(own: PartRecord, taken: PartRecord) -> PartRecord:
-    names = [f"{folder}_{what}" for folder in _FOLDERS for what in ("bytes", "crc32")]
-    return own.model_copy(update={name: getattr(taken, name) for name in names})
+    return own.model_copy(update={"poses_bytes": taken.poses_bytes, "poses_crc32": taken.poses_crc32})

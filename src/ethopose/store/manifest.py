@@ -14,6 +14,7 @@ from ethopose.store.atomic import replacing
 
 NAME = "manifest.json"
 SCHEMA = 1
+TRACKING = "tracked"  # the key of provenance under which tracking says what it did
 LARGEST = 256 * 2**20  # bytes; a million parts take a third of it
 
 _Count = Annotated[int, Field(ge=0)]
@@ -73,6 +74,7 @@ class Manifest(_Record):
         where it counts from the pixel's corner.
     convention: `faithful` to the model's own tool, or `corrected`.
     parts: the parts that are there, in order of frames; while it is written some between them may lack.
+    own_tracks: the prediction found its tracks itself: nobody asked for them by another command.
     exports: files of other formats written beside the result, by name, and their bytes; null while one
         is being written.
     """
@@ -94,6 +96,7 @@ class Manifest(_Record):
     pixel_origin: float = 0.0
     convention: Literal["faithful", "corrected"] = "faithful"
     parts: tuple[PartRecord, ...] = ()
+    own_tracks: bool = False
     exports: dict[str, int | None] = {}
 
     @model_validator(mode="after")
@@ -108,6 +111,11 @@ class Manifest(_Record):
         if any(after[0] <= before[1] for before, after in zip(self.frames, self.frames[1:], strict=False)):
             raise ValueError("frames: runs overlap")
         return self
+
+    @property
+    def was_tracked(self) -> bool:
+        """Whether somebody looked for tracks, though there may be none."""
+        return bool(self.tracks) or TRACKING in self.provenance
 
     @property
     def n_frames(self) -> int:

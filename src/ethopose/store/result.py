@@ -12,6 +12,7 @@ from jaxtyping import Float16, Float32, Int16, Int32, Int64
 from pydantic import JsonValue
 
 from ethopose.core import DataError, FormatError, Poses, Skeleton, join_poses
+from ethopose.store.atomic import TEMPORARY
 from ethopose.store.features import table_to_features
 from ethopose.store.joins import Joins, read_joins
 from ethopose.store.lists import Lists, table_to_lists
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 
 SUFFIX = ".ethopose"  # of the folders that hold results
+WITHIN = (
+    f"{TEMPORARY}tracked"  # the result that holds the tracks, in that of the poses, until they are taken in
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,13 @@ class Result:
 
     def _table(self, record: PartRecord) -> pa.Table:
         path = self.path / "poses" / part_name(record.first)
-        table = decode(path, size=record.poses_bytes, crc32=record.poses_crc32, rows=record.animals)
+        try:
+            table = decode(path, size=record.poses_bytes, crc32=record.poses_crc32, rows=record.animals)
+        except FormatError:
+            if not (self.path / WITHIN).is_dir():
+                raise
+            what = "its tracks were being taken in when the prediction was stopped"
+            raise FormatError(what, where=self.path, fix="start the same command again") from None
         stored = set(table.column_names)
         if missing := [name for name in self.manifest.columns if name not in stored]:
             raise FormatError(f"columns are missing: {', '.join(missing)}", where=path)

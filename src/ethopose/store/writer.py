@@ -9,14 +9,21 @@ from types import TracebackType
 from pydantic import JsonValue
 
 from ethopose.core import FormatError, Poses, ResultError
-from ethopose.store.adoption import WITHIN, settle
+from ethopose.store.adoption import settle
 from ethopose.store.atomic import TEMPORARY, make_folder, remove, remove_folder
 from ethopose.store.claims import NAME, Claim, claim
 from ethopose.store.features import Features
 from ethopose.store.joins import NAME as JOINS
-from ethopose.store.manifest import Manifest, PartRecord, differences, read_manifest, write_manifest
+from ethopose.store.manifest import (
+    TRACKING,
+    Manifest,
+    PartRecord,
+    differences,
+    read_manifest,
+    write_manifest,
+)
 from ethopose.store.parts import Extra, is_whole, part_name, store_part
-from ethopose.store.result import Result, is_result
+from ethopose.store.result import WITHIN, Result, is_result
 from ethopose.store.tables import FrameTable, State
 
 _FOLDERS = ("poses", "frames", "lists", "features")
@@ -128,7 +135,8 @@ def start(path: Path | str, manifest: Manifest, *, overwrite: bool = False) -> W
     path = Path(path)
     manifest = manifest.model_copy(update={"parts": (), "state": "running"})
     kept = _kept(path, manifest, overwrite=overwrite)
-    if kept.state == "finished" and not (path / WITHIN).exists():
+    pending = ("track" in kept.settings and TRACKING not in kept.provenance) or (path / WITHIN).exists()
+    if kept.state == "finished" and not pending:  # of tracks
         return Writer(path, kept, None)
     make_folder(path)
     mine = claim(path)
@@ -172,13 +180,17 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
         return asked
     if different and (old.parts or old.state == "finished"):  # a start that failed holds nothing
         what = f"the result here is another one: {'; '.join(different)}"
-        raise ResultError(what, where=path, fix="--overwrite replaces it, -o writes elsewhere")
+        fix = "--overwrite replaces it, -o writes elsewhere"
+        if all(each.startswith("the setting track ") for each in different):
+            fix = f"ethopose track finds other tracks of the same poses; {fix}"
+        raise ResultError(what, where=path, fix=fix)
     if different:
         return asked
     whole = tuple(part for part in old.parts if is_whole(path, part))
     if old.state == "finished" and len(whole) == len(old.parts):
         return old
     provenance = {**old.provenance, **asked.provenance}
+    provenance.pop(TRACKING, None)
     return asked.model_copy(update={"parts": whole, "provenance": provenance})
 
 

@@ -22,6 +22,7 @@ from ethopose.store import (
     OK,
     SUFFIX,
     TEMPORARY,
+    TRACKING,
     WITHIN,
     Joins,
     Manifest,
@@ -30,7 +31,6 @@ from ethopose.store import (
     Result,
     Writer,
     adopt,
-    is_tracked_in_place,
     no_joins,
     plain_columns,
     read,
@@ -168,7 +168,7 @@ def track_result(
             else:
                 names = _reproduced(writer, source, how, video, told)
             notes["seconds"] = round((datetime.now(UTC) - began).total_seconds(), 3)
-            writer.finish({"tracked": notes}, tracks=names)
+            writer.finish({TRACKING: notes}, tracks=names)
         export(read(out), files)
         return read(out)
 
@@ -176,7 +176,7 @@ def track_result(
 def track_in_place(result: Result, how: Tracking, progress: Progress | None = None) -> Result:
     """Tracks of a finished prediction in its own result, whose `settings` tell how: they are made as
     `track_result` makes them, within it, and taken in when they are whole; once there they stay."""
-    if not is_tracked_in_place(result.manifest):
+    if TRACKING not in result.manifest.provenance:
         plain = Result(result.path, result.manifest.model_copy(update={"features": {}}))  # these stay
         track_result(plain, result.path / WITHIN, how, progress)
         return adopt(result.path)
@@ -270,14 +270,18 @@ def _check(source: Result, out: Path, how: Tracking) -> None:
     if not source.finished:
         what = "the result is not finished, and its tracks would end where it does"
         raise ResultError(what, where=source.path, fix="start the command that makes it again")
-    looked = source.tracks or "track" in source.manifest.settings
-    if how.step == STITCH and not looked:
+    if how.step == STITCH and not source.manifest.was_tracked:
         fix = "ethopose track --step tracklets makes some"
         raise UsageError("there are no tracks to stitch", where=source.path, fix=fix)
-    own = is_tracked_in_place(source.manifest)  # of a prediction, which this does not change
-    if source.tracks and not (own or how.redo) and how.step != STITCH:
+    kept = source.tracks and not source.manifest.own_tracks  # a prediction's own stay where they are
+    if kept and not how.redo and how.step != STITCH:
         what = f"there are tracks already ({len(source.tracks)}), and they are kept"
         raise UsageError(what, where=source.path, fix="--redo finds them anew")
+    if how.redo and set(source.tracks) & set(source.skeleton.individuals):
+        what = "what its model said of individuals went into its tracks"
+        raise UsageError(
+            what, where=source.path, fix="track the result that it was made of, and leave out --redo"
+        )
 
 
 def _manifest(source: Result, how: Tracking, appearance: Appearance | None) -> Manifest:
@@ -286,11 +290,10 @@ def _manifest(source: Result, how: Tracking, appearance: Appearance | None) -> M
     if appearance is not None:
         told, kept = told | {"appearance": appearance.kind}, kept | {LOOKS: appearance.size}
     settings = {**source.manifest.settings, "track": told}
-    notes = {name: told for name, told in source.manifest.provenance.items() if name != "tracked_in_place"}
     columns = {name: unit for name, unit in source.manifest.columns.items() if name not in PLACE}
     columns |= PLACE if how.step == TRACKLETS else {}
     anew: dict[str, Any] = {
-        "provenance": notes,
+        "own_tracks": False,
         "columns": columns,
         "features": kept,
         "tracks": (),

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from ethopose.core import DataError
 from ethopose.formats import FORMATS, Format
 from ethopose.formats.exports import formats_named
-from ethopose.store import Joins, Result, join_joins
+from ethopose.store import TRACKING, Joins, Result, join_joins
 from ethopose.track.following import Followed, Learned, Parts, Progress, Spool, associated, in_chunks
 from ethopose.track.joins import World
 from ethopose.track.peers import STITCH, TRACKLETS
@@ -67,7 +67,7 @@ def learned_note(learned: Learned) -> JsonValue:
 
 
 def _left(source: Result) -> Learned | None:
-    note = source.manifest.provenance.get("tracked")
+    note = source.manifest.provenance.get(TRACKING)
     told = note.get("learned") if isinstance(note, dict) else None
     if not isinstance(told, dict) or not set(PLACE) <= set(source.manifest.extra_columns):
         return None

@@ -233,7 +233,7 @@ def _correct(
         raise UsageError("a result is never changed, only read", where=out, fix="choose another -o")
     settings, before = source.manifest.settings, source.manifest.provenance.get("corrections")
     words = [*cast("list[JsonValue]", settings.get("corrections", [])), correction.words]
-    update = {"settings": {**settings, "corrections": words}, "exports": {}}
+    update = {"settings": {**settings, "corrections": words}, "exports": {}, "own_tracks": False}
     manifest = source.manifest.model_copy(update={**update, "tracks": correction.names})
     with start(out, manifest, overwrite=how.get("overwrite", False)) as writer:
         if writer.finished:
