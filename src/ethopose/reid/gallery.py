@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import ModelError
 from ethopose.store import UNSURE, replacing
-from ethopose.track.likeness import SHIFT
-from ethopose.track.settling import NAT
+from ethopose.track import NAT, SHIFT
 
 NAME = "gallery.json"
 OURS = re.compile(r"track_\d+(_\d+)?")  # names that nobody gave
@@ -105,14 +104,15 @@ class Gallery:
         odds = np.clip(same - anybody[:, None], -MOST, MOST)
         return np.where(np.isfinite(seen.mean).all(1)[:, None], odds, -CERTAIN)
 
-    def __add__(self, seen: Seen) -> Gallery:
-        """With another video: those who are known are met again, others come in."""
+    def met(self, seen: Seen, taken: Collection[str]) -> Gallery:
+        """With another video: those who are known are met again, others come in, under names of their own
+        or else under such as are not `taken`."""
         who, sure = self.match(seen)
         names, mean, count = list(self.names), [*self.mean], [*self.count]
         for track in np.flatnonzero(seen.count >= FEWEST):
             name, known = seen.names[track], int(who[track])
             if known < 0 or sure[track] < UNSURE:
-                names.append(_free(names) if OURS.fullmatch(name) else name)
+                names.append(_free({*names, *taken}) if OURS.fullmatch(name) else name)
                 mean.append(seen.mean[track])
                 count.append(seen.count[track])
                 continue
@@ -122,7 +122,8 @@ class Gallery:
             if not OURS.fullmatch(name) and re.fullmatch(r"animal_\d+", names[known]):
                 names[known] = name
         half = (self.within + seen.within) / 2, (self.between + seen.between) / 2
-        return Gallery(tuple(names), np.array(mean), np.array(count), *half)
+        means = np.reshape(np.array(mean, np.float64), (-1, self.mean.shape[1]))
+        return Gallery(tuple(names), means, np.array(count, np.int64), *half)
 
     def write(self, folder: Path) -> None:
         """Into a model's folder. Raises `ResultError`."""
@@ -139,14 +140,13 @@ class Gallery:
             file.write(json.dumps(told, indent=1).encode())
 
 
-def gallery_of(seen: Seen) -> Gallery:
-    """Of a first video."""
-    there = np.flatnonzero(seen.count >= FEWEST)
-    nobody = Gallery((), seen.mean[:0], seen.count[:0], seen.within, seen.between)
-    names: list[str] = []
-    for track in there:
-        names.append(_free(names) if OURS.fullmatch(seen.names[track]) else seen.names[track])
-    return replace(nobody, names=tuple(names), mean=seen.mean[there], count=seen.count[there])
+def gallery_of(first: Seen, *others: Seen) -> Gallery:
+    """Of videos of the same animals. A name that a person gave in one of them is given to nobody else."""
+    known = Gallery((), first.mean[:0], first.count[:0], first.within, first.between)
+    taken = {name for seen in (first, *others) for name in seen.names}
+    for seen in (first, *others):
+        known = known.met(seen, taken)
+    return known
 
 
 def read_gallery(folder: Path, dimensions: int) -> Gallery:
@@ -168,7 +168,7 @@ def read_gallery(folder: Path, dimensions: int) -> Gallery:
     return Gallery(tuple(known), mean, count, within, between)
 
 
-def _free(taken: Sequence[str]) -> str:
+def _free(taken: Collection[str]) -> str:
     number = 1
     while f"animal_{number}" in taken:
         number += 1

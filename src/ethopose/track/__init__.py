@@ -2,6 +2,7 @@
 
 from ethopose.track import tracks
 from ethopose.track.following import Followed, Memory, Rows, follow, in_chunks, in_pieces
+from ethopose.track.likeness import SHIFT
 from ethopose.track.result import (
     LOOKS,
     Tracking,
@@ -11,10 +12,13 @@ from ethopose.track.result import (
     track_result,
     tracked_path,
 )
+from ethopose.track.settling import NAT
 from ethopose.track.spool import DiskSpool
 
 __all__ = [
     "LOOKS",
+    "NAT",
+    "SHIFT",
     "DiskSpool",
     "Followed",
     "Memory",
