@@ -1,6 +1,7 @@
 """`ethopose reid train|apply`: the same animals carry the same names in other videos."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from rendered import found, write_found
 
 import ethopose
 from ethopose import reid
-from ethopose.core import ModelError, UsageError
+from ethopose.core import ModelError, ResultError, UsageError, VideoError
+from ethopose.reid import learning
 from ethopose.testing import World
 from ethopose.track import tracks
 
@@ -38,6 +40,12 @@ def tracked(both, folder):
     return result, who
 
 
+def few(patch):
+    """What these animals look like is learned fast."""
+    patch.setattr(learning, "STEPS", 60)
+    patch.setattr(learning, "CHECKS", 4)
+
+
 @pytest.fixture(scope="module")
 def model(monday, tuesday, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "cage7"
@@ -46,10 +54,7 @@ def model(monday, tuesday, tmp_path_factory):
     for animal, name in ((0, "anna"), (2, "cleo")):
         named = tracks.rename(named, result.tracks[who.index(animal)], name)
     with pytest.MonkeyPatch.context() as patch:
-        from ethopose.reid import learning
-
-        patch.setattr(learning, "STEPS", 60)
-        patch.setattr(learning, "CHECKS", 4)
+        few(patch)
         known = reid.train([named], folder)
     assert known.told_apart > 0.9
     assert {"anna", "cleo"} < set(known.names)
@@ -113,6 +118,53 @@ def test_a_result_without_tracks_and_a_folder_that_is_no_model_are_refused(sourc
 def test_a_model_is_not_written_over_unasked(monday, model):
     with pytest.raises(UsageError, match="--overwrite"):
         reid.train([monday[0]], model)
+
+
+def test_a_model_that_was_trained_anew_under_its_name_gives_another_result(tuesday, model, tmp_path):
+    result, who = tuesday
+    same = shutil.copytree(model, tmp_path / model.name)
+    done = reid.apply(result, model, tmp_path / "named.ethopose")
+    assert reid.apply(result, same, tmp_path / "named.ethopose").result.tracks == done.result.tracks
+    gallery = same / "gallery.json"
+    gallery.write_text(gallery.read_text().replace('"anna"', '"bert"'))
+    with pytest.raises(ResultError, match=r"another one.*--overwrite"):
+        reid.apply(result, same, tmp_path / "named.ethopose")
+    anew = reid.apply(result, same, tmp_path / "named.ethopose", overwrite=True)
+    assert anew.result.tracks[who.index(0)] == "bert"
+
+
+def test_videos_that_were_moved_are_told_of_and_found_where_they_lie(
+    coats, tmp_path, monkeypatch, ethopose_says
+):
+    world, video = coats
+    there = [shutil.copy(video, tmp_path / f"{name}.mp4") for name in ("one", "two")]
+    both = [tracked((world, each), tmp_path / each.stem)[0] for each in there]
+    moved = [each.rename(tmp_path / f"moved-{each.name}") for each in there]
+    looked = []
+    monkeypatch.setattr(
+        "ethopose.reid.naming.lesson_from", lambda sight, *_: looked.append(sight.video().path)
+    )
+    with pytest.raises(VideoError, match=r"one\.mp4; .*--video"):
+        reid.train(both, tmp_path / "cage7")
+    with pytest.raises(UsageError, match="1 videos for 2 results"):
+        reid.train(both, tmp_path / "cage7", videos=moved[:1])
+    with pytest.raises(VideoError, match=r"two\.mp4; .*--video"):
+        reid.train(both, tmp_path / "cage7", videos=[moved[0], there[1]])
+    assert not looked  # hours of one video are not gone through before the next is found missing
+
+    def enough(*_):
+        raise ModelError("seen enough")
+
+    monkeypatch.setattr(learning, "learn", enough)
+    told = [word for each in moved for word in ("--video", each)]
+    said = ethopose_says("reid", "train", *(each.path for each in both), *told, "-o", tmp_path / "cage7")
+    assert "seen enough" in said.err
+    assert looked == moved
+
+
+def test_a_video_that_nothing_looks_at_is_refused(monday, tmp_path):
+    with pytest.raises(UsageError, match="nothing looks at the video"):
+        reid.train([monday[0]], tmp_path / "cage7", appearance="keypoints", videos=["moved.mp4"])
 
 
 def test_the_commands_say_who_is_who(tuesday, model, tmp_path, ethopose_says):

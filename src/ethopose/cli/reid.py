@@ -37,6 +37,9 @@ def train(
         str | None,
         Option(help="crop, keypoints or both; keypoints if left out and all results have them, else crop."),
     ] = None,
+    video: Annotated[
+        list[Path] | None, Option(help="Where the videos lie, if moved: once a result, in their order.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Learn what the animals of tracked results look like, and who of one is who of another.
@@ -47,7 +50,9 @@ def train(
 
     screen: Screen = context.obj
     with screen.progress() as bar:
-        known = reid.train(results, out, appearance=appearance, overwrite=overwrite, progress=bar)
+        known = reid.train(
+            results, out, appearance=appearance, videos=video or (), overwrite=overwrite, progress=bar
+        )
     data = {
         "model": str(known.path),
         "names": list(known.names),

@@ -19,8 +19,7 @@ from ethopose.media import Video
 from ethopose.reid.model import read_network, read_spec, write_network
 from ethopose.reid.samples import Pieced, sampled
 from ethopose.reid.spec import Kind
-from ethopose.store import TEMPORARY, Part, Result, make_folder, read, replacing, video_of
-from ethopose.store.atomic import remove_folder
+from ethopose.store import TEMPORARY, Part, Result, make_folder, read, remove_folder, replacing, video_of
 from ethopose.track import DiskSpool, Vectors, in_pieces, rows_of
 
 if TYPE_CHECKING:

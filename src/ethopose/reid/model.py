@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ethopose.reid.networks import LooksNet
 
 SPEC, WEIGHTS, CURVES, METRICS = "model.yaml", "weights.safetensors", "curves.png", "metrics.csv"
+FILES = (SPEC, WEIGHTS, CURVES, METRICS)
 
 
 def write_network(folder: Path, spec: Spec, learned: Learned) -> None:

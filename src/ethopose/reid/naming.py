@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -14,12 +15,12 @@ from pydantic import JsonValue
 from ethopose.core import ModelError, ResultError, UsageError
 from ethopose.media import Video
 from ethopose.reid.appearance import SEED, lesson_from
-from ethopose.reid.gallery import Gallery, Seen, gallery_of, read_gallery, seen_of
-from ethopose.reid.model import read_network, read_spec, write_network
+from ethopose.reid.folder import check_free, digest_of, write_model
+from ethopose.reid.gallery import Seen, gallery_of, read_gallery, seen_of
+from ethopose.reid.model import read_network, read_spec
 from ethopose.reid.samples import Pieced
 from ethopose.reid.spec import Kind
-from ethopose.store import SUFFIX, UNSURE, Result, make_folder, read, video_of
-from ethopose.store.atomic import remove_folder
+from ethopose.store import SUFFIX, UNSURE, Result, read, video_of
 from ethopose.track import Rows, rows_of, tracks
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def train(
     out: Path | str,
     *,
     appearance: str | None = None,
+    videos: Sequence[Path | str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Known:
@@ -66,10 +68,12 @@ def train(
 
     Tracks that a person named keep their names, others are `animal_1` and so on; `out` is the folder of the
     model. `appearance` is `crop`, `keypoints` or `both`; left out, `keypoints` where all results have such
-    vectors, else `crop`.
+    vectors, else `crop`. `videos` tells where the videos lie now, if moved: one a result, in their order.
+    With `overwrite` a model of `train` that is there is replaced, once the new one is whole; nothing else is.
 
     Raises:
-        UsageError: a result has no tracks; no such appearance; there is something at `out`.
+        UsageError: a result has no tracks; no such appearance; there is something at `out`; other than one
+            video a result, or nothing looks at them.
         ModelError: results have other keypoints, or vectors of another pose model, than the first; animals
             are not told apart.
         VideoError: a video is not there.
@@ -80,14 +84,18 @@ def train(
     sources, home = [_tracked(each) for each in results], Path(out)
     if not sources:
         raise UsageError("no result was named", fix="name tracked results")
-    if home.exists() and any(home.iterdir()) and not overwrite:
-        raise UsageError("there is something here already", where=home, fix="--overwrite, or another -o")
+    check_free(home, overwrite=overwrite)
+    if videos and len(videos) != len(sources):
+        what = f"{len(videos)} videos for {len(sources)} results"
+        raise UsageError(what, fix="name the video of each result, in their order: --video PATH ...")
     if appearance not in (None, *get_args(Kind)):
         raise UsageError(f"no appearance {appearance!r}", fix=f"choose from {', '.join(get_args(Kind))}")
     there = all(KEYPOINTS in source.manifest.features for source in sources)
     kind = cast(Kind, appearance or ("keypoints" if there else "crop"))
-    spec = spec_of(kind, sources[0], _Opening(sources[0]))
-    sights = [Sight(spec, source, _Opening(source)) for source in sources]
+    _check_looks(kind, videos)
+    opening = [_Opening(*both) for both in zip_longest(sources, videos)]
+    spec = spec_of(kind, sources[0], opening[0])
+    sights = [Sight(spec, *both) for both in zip(sources, opening, strict=True)]
     for sight in sights:
         sight.check()
     lessons = [lesson_from(sight, _by_track(sight.source), progress) for sight in sights]
@@ -97,16 +105,10 @@ def train(
             "the animals are not told apart by their looks" if learned.rows else "too few animals at one time"
         )
         raise ModelError(f"{what} (area under the curve {learned.told.auc:.2f})", where=sources[0].path)
-    gallery: Gallery | None = None
-    for source, lesson in zip(sources, lessons, strict=True):
-        seen = _seen(source, lesson, learned.network)
-        gallery = gallery_of(seen) if gallery is None else gallery + seen
-    assert gallery is not None
-    if overwrite:
-        remove_folder(home)
-    make_folder(home)
-    write_network(home, spec, learned)
-    gallery.write(home)
+    gallery = gallery_of(
+        *(_seen(source, lesson, learned.network) for source, lesson in zip(sources, lessons, strict=True))
+    )
+    write_model(home, spec, learned, gallery, overwrite=overwrite)
     return Known(home, gallery.names, learned.told.auc, learned.told.triplets)
 
 
@@ -123,7 +125,7 @@ def apply(
     if `out` is left out. A track of which that is less than 90 % sure keeps its own name.
 
     Raises:
-        UsageError: the result has no tracks.
+        UsageError: the result has no tracks, or nothing looks at `video`.
         ModelError: the model is none, or one of other keypoints or of the vectors of another pose model.
         VideoError: the video is not there.
         ResultError: there is something else at `out`.
@@ -132,7 +134,8 @@ def apply(
 
     source, folder = _tracked(result), Path(model)
     spec = read_spec(folder)
-    gallery = read_gallery(folder, spec.dimensions)
+    gallery, digest = read_gallery(folder, spec.dimensions), digest_of(folder)
+    _check_looks(spec.kind, [] if video is None else [video])
     sight = Sight(spec, source, _Opening(source, video))
     sight.check()
     lesson = lesson_from(sight, _by_track(source), progress)
@@ -142,9 +145,14 @@ def apply(
         track: {"name": name, "certainty": round(sure, 4)} for track, (name, sure) in found.items()
     }
     target = Path(out or source.path.with_name(source.path.name.removesuffix(SUFFIX) + NAMED))
-    words = f"reid apply -m {folder.name}"
+    words = f"reid apply -m {folder.name} ({digest})"  # trained anew it gives another result
     told = {"overwrite": overwrite, "progress": progress, "out": target}
     return Named(tracks.rename_all(source, sure, words, note, **cast(tracks.How, told)), found)
+
+
+def _check_looks(kind: Kind, videos: Sequence[Path | str]) -> None:
+    if videos and kind == "keypoints":
+        raise UsageError("nothing looks at the video here", fix="leave out --video, or train with crop")
 
 
 class _Opening:

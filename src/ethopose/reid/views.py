@@ -63,11 +63,14 @@ class Sight:
     video: Callable[[], Video]
 
     def check(self) -> None:
-        """Raises `ModelError` where the network was made for other results."""
+        """Raises `ModelError` where the network was made for other results, `VideoError` where it looks at
+        a video that is not there."""
         if (names := own_keypoints(self.source)) != self.spec.skeleton:
             there, here = ", ".join(self.spec.skeleton), ", ".join(names)
             what = f"the network of looks was made for the keypoints {there}; here are {here}"
             raise ModelError(what, where=self.source.path)
+        if self.spec.crop is not None:
+            self.video()
         if (told := self.spec.keypoints) is None:
             return
         made = self.source.manifest.model

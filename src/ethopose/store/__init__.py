@@ -1,7 +1,14 @@
 """Results on disk: parts, manifests, files that are there whole or not at all."""
 
 from ethopose.store.adoption import adopt, settle
-from ethopose.store.atomic import TEMPORARY, make_folder, replacing, replacing_path
+from ethopose.store.atomic import (
+    TEMPORARY,
+    disk_errors,
+    make_folder,
+    remove_folder,
+    replacing,
+    replacing_path,
+)
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.features import Features
@@ -39,6 +46,7 @@ __all__ = [
     "Writer",
     "adopt",
     "check_held",
+    "disk_errors",
     "is_claimed",
     "is_result",
     "join_joins",
@@ -52,6 +60,7 @@ __all__ = [
     "plain_columns",
     "read",
     "read_joins",
+    "remove_folder",
     "replacing",
     "replacing_path",
     "settle",

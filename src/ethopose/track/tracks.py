@@ -78,8 +78,8 @@ def rename(result: Result | Path | str, old: str, new: str, **how: Unpack[How]) 
 def rename_all(
     result: Result | Path | str, names: Mapping[str, str], words: str, note: JsonValue, **how: Unpack[How]
 ) -> Result:
-    """Give several tracks other names at once, as a new result; `words` stand under its settings, `note` in
-    the provenance.
+    """Give several tracks other names at once, as a new result; `words` stand under its settings and
+    tell this correction from others, `note` stands in the provenance.
 
     Raises:
         UsageError: no track has such a name, or two would have one.
