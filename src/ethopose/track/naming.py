@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import count as counting
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Int64
@@ -22,10 +25,11 @@ class Names:
     joined: bool = True
 
 
-def counted(count: int, step: str | None = None) -> tuple[str, ...]:
-    """Names that tell nothing but a number."""
+def counted(count: int, step: str | None = None, known: Collection[str] = ()) -> tuple[str, ...]:
+    """Names that tell nothing but a number; none of those `known`."""
     kind = "tracklet" if step == TRACKLETS else "track"
-    return tuple(f"{kind}_{number + 1}" for number in range(count))
+    names = (f"{kind}_{number}" for number in counting(1))
+    return tuple(islice((name for name in names if name not in known), count))
 
 
 def tracklets(followed: Followed) -> Names:
@@ -47,5 +51,5 @@ def named(skeleton: Skeleton, parts: Parts, followed: Followed, spool: Spool) ->
             np.add.at(votes, track[track >= 0], rows.vector[track >= 0])
         mine, theirs = linear_sum_assignment(votes, maximize=True)
         individual[mine] = np.where(votes[mine, theirs] > 0, theirs, -1)
-    both = zip(individual.tolist(), counted(count), strict=True)
+    both = zip(individual.tolist(), counted(count, known=known), strict=True)
     return Names(tuple(known[who] if who >= 0 else number for who, number in both), individual)
