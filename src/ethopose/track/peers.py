@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from pydantic import TypeAdapter, ValidationError
 
 from ethopose.core import Poses, UsageError
+from ethopose.core.poses import COLUMNS
 from ethopose.track import deeplabcut
 from ethopose.track.sleap.classic import ClassicTracker
 from ethopose.track.sleap.mot.options import TRACKERS, MotOptions, mot_options
@@ -58,19 +59,28 @@ class Method:
         elif self.name in CLASSIC:
             self._classic(None)
         elif self.name != OURS:
-            self._mot()
+            self._mot(None)
 
     def __call__(
         self, poses: Poses, looked: Int64[np.ndarray, "frame"], animals: int | None, images: Images | None
     ) -> Poses:
-        """The rows as the tool leaves them, sorted by frame, with their tracks. `looked` are the frames that
-        were predicted; `images` are those of the video, in order, where it `looks`."""
+        """The rows as the tool leaves them, sorted by frame, with their tracks. Rows of unique keypoints are
+        no animals: the tool does not see them, and they stay where they are, without a track.
+        `looked` are the frames that were predicted; `images` those of the video, in order, where it `looks`.
+        """
+        alone = _of_no_animal(poses)
+        told = self._tracked(poses[~alone], looked, animals, images)
+        return _with(told, poses, alone) if alone.any() else told
+
+    def _tracked(
+        self, poses: Poses, looked: Int64[np.ndarray, "frame"], animals: int | None, images: Images | None
+    ) -> Poses:
         if self.name in deeplabcut.METHODS:
             return self._by_deeplabcut(poses, animals)
         if self.name in CLASSIC:
             return self._by_classic(poses, looked, animals, images)
         columns = poses.frame, poses.xy, poses.confidence, poses.score
-        told = track_video(self._mot(), *columns, looked=looked)
+        told = track_video(self._mot(animals), *columns, looked=looked)
         return replace(poses, track=told.track, identity_score=told.score)
 
     def _by_deeplabcut(self, poses: Poses, animals: int | None) -> Poses:
@@ -135,20 +145,44 @@ class Method:
         return both[0], both[1]
 
     def _classic(self, animals: int | None) -> ClassicOptions:
-        """The number of animals is what sleap-nn calls `max_tracks`, unless an option names it."""
-        given: dict[str, Any] = dict(self.options)
+        given = self._told(animals, "tracking_target_instance_count")
         _refuse(self.name, given, {each.name for each in fields(ClassicOptions)} - {"use_flow"})
-        if animals is not None and not {"max_tracks", "tracking_target_instance_count"} & given.keys():
-            given["max_tracks"] = animals
         options: ClassicOptions = _typed(ClassicOptions, {**given, "use_flow": CLASSIC[self.name]})
         return options
 
-    def _mot(self) -> MotOptions:
-        given: dict[str, Any] = dict(self.options)
+    def _mot(self, animals: int | None) -> MotOptions:
+        given = self._told(animals)
         preset = str(given.pop("preset", "animal"))
         _refuse(self.name, given, {*(each.name for each in fields(MotOptions)), "scoring_method"})
         plain = {name: _plain(str(value)) for name, value in given.items()}
         return mot_options(self.name, preset=preset, **plain)
+
+    def _told(self, animals: int | None, *others: str) -> dict[str, Any]:
+        """The options; the number of animals is what sleap-nn calls `max_tracks`, unless that or one of
+        `others` is among them."""
+        given: dict[str, Any] = dict(self.options)
+        if animals is not None and not {"max_tracks", *others} & given.keys():
+            given["max_tracks"] = str(animals)
+        return given
+
+
+def _of_no_animal(poses: Poses) -> Bool[np.ndarray, "instance"]:
+    """Which rows are of unique keypoints."""
+    unique = np.isin(poses.skeleton.keypoints, poses.skeleton.unique)
+    found = np.isfinite(poses.xy).all(-1)
+    alone: np.ndarray = found[:, unique].any(1) & ~found[:, ~unique].any(1)
+    return alone
+
+
+def _with(told: Poses, poses: Poses, alone: Bool[np.ndarray, "instance"]) -> Poses:
+    """The rows of a tool, and between them, without a track, those that it did not see."""
+    own, others = poses.frame[~alone], replace(poses[alone], track=np.full(alone.sum(), -1, np.int32))
+    before = np.cumsum(~alone)[alone] - np.searchsorted(own, others.frame)  # of the tool's, in its frame
+    number = np.arange(len(told)) - np.searchsorted(told.frame, told.frame)
+    both = [np.concatenate(each) for each in ((before, number + 0.5), (others.frame, told.frame))]
+    order = np.lexsort(both)
+    columns = {name: np.concatenate([getattr(each, name) for each in (others, told)]) for name in COLUMNS}
+    return Poses(poses.skeleton, **{name: column[order] for name, column in columns.items()})
 
 
 def _refuse(method: str, given: Mapping[str, Any], known: set[str]) -> None:
