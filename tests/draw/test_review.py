@@ -131,6 +131,36 @@ def test_the_command_reviews_tracks_that_are_there_and_those_it_makes(result, tm
     assert ethopose_says("track", result.path, "--clips", 3).code == 2
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--method", "simple"),
+        ("--method", "ethopose"),
+        ("--appearance", "none"),
+        ("--option", "max_tracks=2"),
+        ("--format", "csv"),
+        ("--step", "stitch"),
+        ("-n", 2),
+    ],
+    ids=lambda asked: asked[0],
+)
+def test_what_is_asked_of_tracking_is_not_dropped_for_a_review(result, ethopose_says, asked):
+    """Tracks that are there are kept unless `--redo` is given, which is said."""
+    before = {entry.name for entry in result.path.parent.iterdir()}
+    said = ethopose_says("track", result.path, "--review", *asked)
+    assert (said.code == 0) == (asked[0] == "--step")
+    made = {entry.name for entry in result.path.parent.iterdir()} - before
+    assert all(name.startswith("clip.tracked.tracked.") for name in made)
+    assert bool(made) == (asked[0] == "--step")
+
+
+def test_a_review_of_tracks_that_are_there_is_replaced(result, ethopose_says):
+    for more in ((), ("--overwrite",)):
+        said = ethopose_says("track", result.path, "--review", "--clips", 0, *more, "--json")
+        assert said.code == 0
+        assert json.loads(said.out)["result"] == str(result.path)
+
+
 def test_poses_without_a_video_are_told_apart_from_lost_ones(tmp_path):
     result = write_result(tmp_path / "a.ethopose", *rows(np.arange(100)), video={"path": "", "frames": 100})
     with pytest.raises(VideoError, match="not known which video"):

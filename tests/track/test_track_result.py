@@ -1,5 +1,7 @@
 """`ethopose track`: results in, results out."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +10,13 @@ from herds import BODY, apart, herd, switches, write_herd
 
 import ethopose
 from ethopose import store
-from ethopose.core import FormatError, ResultError, UsageError
+from ethopose.core import BusyError, FormatError, ResultError, UsageError
+from ethopose.media import open_video
 from ethopose.store import read
+from ethopose.store.claims import claim
+from ethopose.store.manifest import write_manifest
 from ethopose.track import result as tracking
+from ethopose.track.peers import METHODS
 from ethopose.track.tracks import swap
 
 
@@ -105,6 +111,54 @@ def test_a_file_of_another_tool_is_tracked(source, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".ethopose-")] == []
 
 
+def test_a_file_is_tracked_into_a_folder_that_is_not_there_yet(source, tmp_path):
+    slp = ethopose.convert(source, tmp_path / "poses.slp")
+    tracked = ethopose.track(slp, tmp_path / "new" / "one.ethopose", animals=3)
+    assert tracked.finished
+    assert [entry.name for entry in (tmp_path / "new").iterdir()] == ["one.ethopose"]
+
+
+def test_what_a_killed_run_left_of_an_imported_file_is_gone_after_the_next(source, tmp_path):
+    slp = ethopose.convert(source, tmp_path / "poses.slp")
+    before = {entry.name for entry in tmp_path.iterdir()}
+    killed = """if True:
+        import os, sys, ethopose
+        from ethopose.reid import tracking
+        tracking.track_result = lambda *_, **more: os._exit(9)
+        ethopose.track(sys.argv[1], animals=3)
+    """
+    assert subprocess.run([sys.executable, "-c", killed, slp], check=False).returncode == 9
+    assert {entry.name for entry in tmp_path.iterdir()} != before
+    tracked = ethopose.track(slp, animals=3)
+    assert {entry.name for entry in tmp_path.iterdir()} == before | {tracked.path.name}
+    assert len(tracked) == len(source)
+
+
+def test_two_runs_do_not_share_an_imported_file(source, tmp_path):
+    slp = ethopose.convert(source, tmp_path / "poses.slp")
+    there = tmp_path / ".partial-poses.slp.tracked.ethopose"
+    there.mkdir()
+    with claim(there), pytest.raises(BusyError):
+        ethopose.track(slp, animals=3)
+    assert there.exists()
+
+
+@pytest.mark.parametrize("name", ["folder", ".", "gone.slp"])
+def test_what_is_neither_result_nor_file_is_refused_in_one_line(tmp_path, monkeypatch, ethopose_says, name):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    said = ethopose_says("track", name, "-n", 3, "-o", tmp_path / "new" / "one.ethopose")
+    assert said.code == 1
+    assert "no such result or file" in said.err if name == "gone.slp" else "folder is no result" in said.err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_the_folder_where_one_is_may_be_the_result(source, monkeypatch):
+    monkeypatch.chdir(source.path)
+    tracked = ethopose.track(".", animals=3)
+    assert tracked.path == source.path.with_name("herd.mp4.mice.tracked.ethopose")
+
+
 @pytest.mark.parametrize("name", ["nothing.slp", "notes.txt"])
 def test_what_is_no_file_of_poses_is_refused(tmp_path, name):
     (tmp_path / name).write_text("no poses")
@@ -132,18 +186,46 @@ def test_individuals_of_a_model_name_the_tracks_over_all(tmp_path):
     assert np.array_equal(tracked.individual, some.animal)
 
 
-def test_rows_of_unique_keypoints_are_no_animals(tmp_path):
-    some = herd(apart(200))
-    skeleton = replace(BODY, keypoints=(*BODY.keypoints, "corner"), unique=("corner",))
+def test_counted_names_are_none_that_the_model_knows(tmp_path):
+    some = herd(apart(300))
+    said = np.where(some.animal < 2, some.animal, -1).astype(np.int16)
+    source = write_herd(
+        tmp_path / "herd.ethopose",
+        some,
+        skeleton=replace(BODY, individuals=("track_2", "track_3")),
+        individual=said,
+        identity_score=np.full(len(said), 0.8, np.float32),
+    )
+    names = ethopose.track(source, animals=3).tracks
+    assert len(set(names)) == 3
+    assert {"track_2", "track_3"} < set(names)
+
+
+@pytest.mark.parametrize("animals", [None, 2])
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_of_unique_keypoints_are_no_animals(tmp_path, method, animals):
+    from clips import write_clip
+
+    some = herd(apart(100))
+    corners = ("corner_1", "corner_2", "corner_3")
+    skeleton = replace(BODY, keypoints=(*BODY.keypoints, *corners), unique=corners)
     row = some.animal == 2
-    xy = np.full((len(row), 5, 2), np.nan, np.float32)
-    xy[:, :4] = np.where(row[:, None, None], np.nan, some.xy)
-    xy[row, 4] = (10, 20)
+    xy = np.full((len(row), 7, 2), np.nan, np.float32)
+    xy[~row, :4] = some.xy[~row]
+    xy[row, 4:] = some.xy[row, :3]  # three of them that move would be followed as an animal
     wide = replace(some, xy=xy, confidence=np.full(xy.shape[:2], 0.9, np.float32))
     source = write_wide(tmp_path / "herd.ethopose", wide, skeleton)
-    tracked = ethopose.track(source, animals=3)
-    assert (tracked.track[row] == -1).all()
-    assert len(tracked.tracks) == 2
+    video = write_clip(tmp_path / "clip.mp4", 100) if method == "flow" else None
+    if video is not None:
+        seen = {**open_video(video).fingerprint(), "channels": 3}
+        write_manifest(source.path, source.manifest.model_copy(update={"video": seen}))
+        source = read(source.path)
+    tracked = ethopose.track(source, animals=animals, method=method, video=video)
+    alone = np.isfinite(tracked.xy[:, 4:]).any((1, 2))
+    assert alone.sum() == row.sum()
+    assert np.array_equal(alone, row) or method == "box"  # whose stitching loses rows
+    assert (tracked.track[alone] == -1).all()
+    assert len(tracked.tracks) == 2 or (method, animals) == ("box", None)  # whose boxes turn
 
 
 def write_wide(folder, some, skeleton):

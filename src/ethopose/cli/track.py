@@ -30,12 +30,12 @@ def track(
         Option("-n", "--animals", min=1, help="How many there are; as many tracks at most go through all."),
     ] = None,
     method: Annotated[
-        str,
+        str | None,
         Option(
-            help="ethopose; of DeepLabCut ellipse, box, skeleton; of sleap-nn simple, flow, sort, bytetrack, "
-            "ocsort."
+            help="ethopose if left out; of DeepLabCut ellipse, box, skeleton; of sleap-nn simple, flow, "
+            "sort, bytetrack, ocsort."
         ),
-    ] = "ethopose",
+    ] = None,
     option: Annotated[
         list[str] | None,
         Option("--option", metavar="NAME=VALUE", help="Of another tool's --method, by its own name; repeat."),
@@ -62,7 +62,11 @@ def track(
     redo: Annotated[bool, Option("--redo", help="Find tracks anew where there are some.")] = False,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what is there.")] = False,
     review: Annotated[
-        bool, Option("--review", help="List the unsure joins, with clips; where there are tracks, these.")
+        bool,
+        Option(
+            "--review",
+            help="List the unsure joins, with clips; of the tracks that are there, if they will do.",
+        ),
     ] = False,
     clips: Annotated[
         int | None, Option(min=0, help="With --review: so many clips at most; 20 if left out.")
@@ -77,32 +81,18 @@ def track(
     if review and step == "tracklets":
         raise UsageError("--review is of no use for tracklets: none are joined", fix="leave it out")
     import ethopose
-    from ethopose.store import UNSURE, is_result, read
+    from ethopose import reid
+    from ethopose.store import UNSURE, is_result
 
+    told: dict[str, Any] = {"animals": animals, "method": method, "appearance": appearance, "step": step}
+    told |= {"options": _options(option) if option else None, "format": format or None, "redo": redo or None}
+    asked = {name: value for name, value in told.items() if value is not None}
     screen: Screen = context.obj
-    is_known = is_result(source)
+    find = reid.tracked if review else ethopose.track
     with screen.progress() as bar:
-        if review and is_known and read(source).tracks and not (redo or animals or out or step or format):
-            tracked = read(source)
-        else:
-            seen = method == "flow" or appearance in ("crop", "both")
-            place = None if review and is_known and not seen else video
-            tracked = ethopose.track(
-                source,
-                out,
-                animals=animals,
-                method=method,
-                appearance=appearance,
-                options=_options(option or []),
-                step=step,
-                format=format,
-                video=place,
-                redo=redo,
-                overwrite=overwrite,
-                progress=bar,
-            )
+        tracked = find(source, out, video=video, overwrite=overwrite, progress=bar, **asked)
         if review:
-            moved, most = video if is_known else None, 20 if clips is None else clips
+            moved, most = video if is_result(source) else None, 20 if clips is None else clips
             doubts = ethopose.review(tracked, video=moved, clips=most, overwrite=overwrite, progress=bar)
     joins = tracked.joins
     unsure = int(joins.unsure.sum())

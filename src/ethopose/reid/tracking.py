@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from ethopose.core import UsageError
+from ethopose.core import FormatError, UsageError
 from ethopose.formats.importing import import_poses
+from ethopose.formats.table import format_for
 from ethopose.reid.appearance import LearnedLooks, tidy
 from ethopose.reid.spec import Kind
-from ethopose.store import SUFFIX, TEMPORARY, Result, is_result, read
+from ethopose.store import SUFFIX, TEMPORARY, Result, is_result, make_folder, read
+from ethopose.store.atomic import remove_folder
+from ethopose.store.claims import claim
 from ethopose.track import Tracking, track_result, tracked_path
 from ethopose.track.peers import OURS, TRACKLETS
 from ethopose.track.result import Progress
@@ -49,7 +53,8 @@ def track(
             (DeepLabCut 3.0.1; stitched where `animals` is given), `simple`, `flow`, `sort`, `bytetrack`,
             `ocsort` (sleap-nn 0.3.5); these hold all poses in memory and make no joins.
 
-    A run that was killed goes on where it stopped.
+    A run that was killed goes on with the parts that are not written yet, and an appearance that was learned
+    is not learned again; who is who is found anew, and comes to the same.
 
     Raises:
         UsageError: there are tracks already, and not `redo`; no such method, option or appearance; nothing
@@ -66,15 +71,64 @@ def track(
         kind = _kind(appearance, result, told)
         if video is not None and not (told.tracker.looks or kind in ("crop", "both")):
             raise UsageError("nothing looks at the video here", fix="leave out --video, or --appearance crop")
-        return _tracked(
-            result, Path(out or tracked_path(result.path, told.step)), told, kind, progress, video=video
-        )
+        target = Path(out or tracked_path(_with_name(result.path), told.step))
+        return _tracked(result, target, told, kind, progress, video=video)
     path = Path(source)
+    _check_file(path)
     target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX), told.step)
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=target.absolute().parent) as folder:
-        imported = import_poses(path, Path(folder) / "poses", video=None if video is None else Path(video))
+    with _beside(target) as folder:
+        moved = None if video is None else Path(video)
+        imported = import_poses(path, folder / "poses", video=moved, overwrite=True)
         kind = _kind(appearance, imported, told)
         return _tracked(imported, target, told, kind, progress, video=video, origin=path)
+
+
+def tracked(
+    source: Path | str,
+    out: Path | str | None = None,
+    *,
+    overwrite: bool = False,
+    video: Path | str | None = None,
+    progress: Progress | None = None,
+    **how: Any,
+) -> Result:
+    """Tracks to look at: those that are in `source`, unless something is asked of tracking; else those that
+    `track` finds. Of a result `video`, where it lies now, need not be of use. Raises as `track`."""
+    path = _with_name(Path(source))
+    if not is_result(path):
+        return track(path, out, video=video, overwrite=overwrite, progress=progress, **how)
+    if not how and out is None and (there := read(path)).tracks:
+        return there
+    seen = how.get("method") == "flow" or how.get("appearance") in ("crop", "both")
+    place = video if seen else None
+    return track(path, out, video=place, overwrite=overwrite, progress=progress, **how)
+
+
+def _with_name(path: Path) -> Path:
+    """`.` and `..` by their names."""
+    return path if path.name not in ("", "..") else path.resolve()
+
+
+def _check_file(path: Path) -> None:
+    """Raises FormatError for what cannot be a file of poses, before anything is made."""
+    if path.is_dir():
+        raise FormatError("this folder is no result", where=path, fix="name a result, or a file of poses")
+    if not path.exists():
+        raise FormatError("there is no such result or file", where=path, fix="check the path")
+    format_for(path)
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A folder of one's own beside the result, gone at the end. What a killed run left in it goes with it
+    when the same result is made again."""
+    folder = target.absolute().with_name(f"{TEMPORARY}{target.absolute().name}")
+    make_folder(folder)
+    with claim(folder):
+        try:
+            yield folder
+        finally:
+            remove_folder(folder)
 
 
 def _kind(asked: str | None, source: Result, how: Tracking) -> Kind | None:
