@@ -41,6 +41,8 @@ def spec(name: str = "mice") -> ModelSpec:
         pixel_origin=0.5,
         result_formats=("slp",),
         tracked_formats=("slp", "csv"),
+        more_formats=("dlc-tracks",),
+        animals=3,
         provenance={"made_by": "a test", "numbers": [1, 2.5]},
     )
 

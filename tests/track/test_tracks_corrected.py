@@ -253,11 +253,11 @@ def test_a_killed_correction_goes_on_and_comes_to_the_same(source, tmp_path, mon
     calls = []
     write_part = ethopose.store.Writer.write_part
 
-    def killed(self, *told):
+    def killed(self, *told, **more):
         calls.append(told)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        write_part(self, *told)
+        write_part(self, *told, **more)
 
     monkeypatch.setattr("ethopose.store.writer.Writer.write_part", killed)
     again = tmp_path / "again.ethopose"

@@ -170,6 +170,11 @@ def test_a_swap_within_a_tracklet_is_cut_where_looks_change():
     assert wrong < 2 * 2 * 32  # within a block of the place
 
 
+def test_where_nobody_is_there_are_no_looks():
+    nobody = herd(apart(20, 2), dimensions=3).without(np.ones(40, bool))
+    assert tracked(nobody, 2, looks=True)[2].tracks == 0
+
+
 def test_a_join_that_nothing_tells_is_unsure():
     """Two animals meet from the left and the right, hide, and leave upwards and downwards."""
     near = np.linspace(300, 20, 100)

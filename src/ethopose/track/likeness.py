@@ -87,6 +87,8 @@ class Blocking:
 
     def noise(self) -> Float64[np.ndarray, "dimension dimension"]:
         """Covariance of a vector within a block."""
+        if not self._blocks:
+            return np.empty((0, 0))
         covariance = np.asarray(self._scatter) / max(self._freedom, 1)
         least = 1e-6 * np.trace(covariance) / len(covariance) + 1e-12  # so that it can be inverted
         return np.asarray(covariance + least * np.eye(len(covariance)))
@@ -203,16 +205,17 @@ def _walk(blocks: Blocks, mean: Float64[np.ndarray, "block axis"]) -> tuple[floa
 
 
 def _told(model: Likeness, blocks: Blocks) -> float:
-    """Area under the curve: how often two blocks of a piece, half a minute's worth of spans or as far apart
-    as there are, are more alike than two of different pieces."""
+    """Area under the curve: how often two blocks of a piece, four apart or, where pieces are short, less, are
+    more alike than two of different pieces."""
     one, other = _coexisting(blocks)
-    same = np.flatnonzero(blocks.piece[4:] == blocks.piece[:-4])
-    if len(one) < ENOUGH or len(same) < ENOUGH:
+    lags = ((lag, np.flatnonzero(blocks.piece[lag:] == blocks.piece[:-lag])) for lag in (4, 2, 1))
+    apart, same = next(((lag, rows) for lag, rows in lags if len(rows) >= ENOUGH), (0, one[:0]))
+    if len(one) < ENOUGH or not len(same):
         return float("nan")
     mean = blocks.mean @ model.axes
     both = [
         model.same(mean[a], mean[b], 1 / (1 / blocks.count[a] + 1 / blocks.count[b]), np.zeros(len(a)))
-        for a, b in ((same, same + 4), (one, other))
+        for a, b in ((same, same + apart), (one, other))
     ]
     order = np.argsort(np.concatenate(both), kind="stable")
     rank = np.empty(len(order))
