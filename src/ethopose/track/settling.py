@@ -61,7 +61,11 @@ def settled(
         one, other = _links(path)
         pairs = _rivals(ends, one, other)
         gain = _gains(ends, joins, path, looks, (one, other), pairs)
-        chosen = _apart(pairs[:, gain < -MARGIN], gain[gain < -MARGIN])
+        likelier = pairs[:, gain < -MARGIN]
+        reach = 0.0 if looks is None else looks.model.horizon
+        chosen = _apart(
+            likelier, gain[gain < -MARGIN], path[one[likelier]], ends.last[one[likelier[0]]], reach
+        )
         if not chosen.shape[1]:
             break
         path = _exchanged(path, one, other, chosen)
@@ -118,15 +122,24 @@ def _gains(
 
 
 def _apart(
-    pairs: Int64[np.ndarray, "2 pair"], gain: Float64[np.ndarray, "pair"]
+    pairs: Int64[np.ndarray, "2 pair"],
+    gain: Float64[np.ndarray, "pair"],
+    tracks: Int64[np.ndarray, "2 pair"],
+    frame: Int64[np.ndarray, "pair"],
+    reach: float,
 ) -> Int64[np.ndarray, "2 pair"]:
-    """The best exchanges that have no link in common."""
+    """The best exchanges that have no link in common, nor look at the same rows of the same tracks: made at
+    once, two of these would undo each other."""
     taken: set[int] = set()
+    made: dict[tuple[int, int], list[int]] = {}
     chosen = []
     for row in np.argsort(gain, kind="stable"):
         both = {int(pairs[0, row]), int(pairs[1, row])}
-        if not both & taken:
+        whose = int(tracks[:, row].min()), int(tracks[:, row].max())
+        others = made.setdefault(whose, [])
+        if not both & taken and all(abs(int(frame[row]) - other) > reach for other in others if reach):
             taken |= both
+            others.append(int(frame[row]))
             chosen.append(row)
     return pairs[:, np.array(chosen, np.int64)]
 
