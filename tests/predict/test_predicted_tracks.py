@@ -18,6 +18,12 @@ ENTRIES = {"manifest.json", "poses", "frames", "joins.parquet"}
 PLAIN = {"runtime": "torch", "format": "none"}
 
 
+@pytest.fixture(scope="module")
+def whole(clip, tiny, tmp_path_factory):
+    """A prediction that nothing disturbed."""
+    return ethopose.predict(clip, tiny("bottom-up"), out=tmp_path_factory.mktemp("whole") / "r", **PLAIN)
+
+
 def poses(result):
     return {name: data for name, data in parts(result).items() if name.startswith("poses")}
 
@@ -56,8 +62,8 @@ def test_they_can_be_found_otherwise_in_a_result_of_its_own(own_clip, tiny):
         ethopose.track(other, animals=2)
 
 
-@pytest.mark.parametrize("stop", [3, 13, 14, 15])
-def test_a_run_that_was_stopped_while_it_tracked_goes_on(own_clip, tiny, tmp_path, stop):
+@pytest.mark.parametrize("stop", [3, 17, 18, 19])
+def test_a_run_that_was_stopped_while_it_tracked_goes_on(clip, whole, tiny, tmp_path, stop):
     """Whether while poses were followed, gathered, written or before."""
     told = itertools.count()
 
@@ -66,18 +72,17 @@ def test_a_run_that_was_stopped_while_it_tracked_goes_on(own_clip, tiny, tmp_pat
             raise KeyboardInterrupt
 
     def run(place, progress=None):
-        options = Options(out=tmp_path / place, runtime="torch", format=("none",), batch_size=5)
-        report = predict_all([own_clip], tiny("bottom-up"), options, progress)
+        options = Options(out=tmp_path / place, runtime="torch", format=("none",))
+        report = predict_all([clip], tiny("bottom-up"), options, progress)
         return next(iter(report.results.values()))
 
     with pytest.raises(KeyboardInterrupt):
         run("stopped", progress)
-    assert poses(run("stopped").path) == poses(run("whole").path)
+    assert poses(run("stopped").path) == poses(whole.path)
 
 
 @pytest.mark.parametrize("kill", range(1, 8))
-def test_tracks_that_are_half_taken_in_are_completed(own_clip, tiny, tmp_path, monkeypatch, kill):
-    whole = ethopose.predict(own_clip, tiny("bottom-up"), out=tmp_path / "whole", **PLAIN)
+def test_tracks_that_are_half_taken_in_are_completed(clip, whole, tiny, tmp_path, monkeypatch, kill):
     moved = itertools.count(1)
 
     class Killed(BaseException):
@@ -94,11 +99,11 @@ def test_tracks_that_are_half_taken_in_are_completed(own_clip, tiny, tmp_path, m
     for name in ("_move", "write_manifest", "remove_folder"):
         monkeypatch.setattr(adoption, name, stopping(getattr(adoption, name)))
     with contextlib.suppress(Killed):
-        ethopose.predict(own_clip, tiny("bottom-up"), out=tmp_path / "r", **PLAIN)
+        ethopose.predict(clip, tiny("bottom-up"), out=tmp_path / "r", **PLAIN)
     monkeypatch.undo()
     with contextlib.suppress(FormatError):
         assert len(read(tmp_path / "r").poses) == len(whole)  # or it is told what to do
-    again = ethopose.predict(own_clip, tiny("bottom-up"), out=tmp_path / "r", **PLAIN)
+    again = ethopose.predict(clip, tiny("bottom-up"), out=tmp_path / "r", **PLAIN)
     assert poses(again.path) == poses(whole.path)
     assert again.tracks == whole.tracks
     assert {entry.name for entry in again.path.iterdir()} == ENTRIES
@@ -107,19 +112,19 @@ def test_tracks_that_are_half_taken_in_are_completed(own_clip, tiny, tmp_path, m
 @pytest.mark.parametrize(
     ("kind", "options"), [("single", {}), ("class-map", {}), ("bottom-up", {"track": False})]
 )
-def test_others_are_not_tracked(own_clip, tiny, kind, options):
-    result = ethopose.predict(own_clip, tiny(kind), **PLAIN, **options)
-    assert result.path == own_clip.with_name(f"clip.mp4.{kind}.ethopose")
+def test_others_are_not_tracked(clip, tiny, kind, options):
+    result = ethopose.predict(clip, tiny(kind), **PLAIN, **options)
+    assert result.path == clip.with_name(f"clip.mp4.{kind}.ethopose")
     assert result.tracks == ()
 
 
 @pytest.mark.parametrize(
     ("kind", "options"), [("single", {}), ("class-map", {}), ("bottom-up", {"track": False})]
 )
-def test_a_number_of_animals_is_for_those_that_are(own_clip, tiny, kind, options):
+def test_a_number_of_animals_is_for_those_that_are(clip, tiny, kind, options):
     with pytest.raises(UsageError, match="--animals is for tracking"):
-        ethopose.predict(own_clip, tiny(kind), animals=2, **PLAIN, **options)
-    assert list(own_clip.parent.iterdir()) == [own_clip]
+        ethopose.predict(clip, tiny(kind), animals=2, **PLAIN, **options)
+    assert list(clip.parent.iterdir()) == [clip]
 
 
 def test_half_taken_in_it_says_how_to_go_on(own_clip, tiny, monkeypatch):
