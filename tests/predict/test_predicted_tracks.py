@@ -112,19 +112,19 @@ def test_tracks_that_are_half_taken_in_are_completed(clip, whole, tiny, tmp_path
 @pytest.mark.parametrize(
     ("kind", "options"), [("single", {}), ("class-map", {}), ("bottom-up", {"track": False})]
 )
-def test_others_are_not_tracked(clip, tiny, kind, options):
-    result = ethopose.predict(clip, tiny(kind), **PLAIN, **options)
-    assert result.path == clip.with_name(f"clip.mp4.{kind}.ethopose")
+def test_others_are_not_tracked(own_clip, tiny, kind, options):
+    result = ethopose.predict(own_clip, tiny(kind), **PLAIN, **options)
+    assert result.path == own_clip.with_name(f"clip.mp4.{kind}.ethopose")
     assert result.tracks == ()
 
 
 @pytest.mark.parametrize(
     ("kind", "options"), [("single", {}), ("class-map", {}), ("bottom-up", {"track": False})]
 )
-def test_a_number_of_animals_is_for_those_that_are(clip, tiny, kind, options):
+def test_a_number_of_animals_is_for_those_that_are(own_clip, tiny, kind, options):
     with pytest.raises(UsageError, match="--animals is for tracking"):
-        ethopose.predict(clip, tiny(kind), animals=2, **PLAIN, **options)
-    assert list(clip.parent.iterdir()) == [clip]
+        ethopose.predict(own_clip, tiny(kind), animals=2, **PLAIN, **options)
+    assert list(own_clip.parent.iterdir()) == [own_clip]
 
 
 def test_half_taken_in_it_says_how_to_go_on(own_clip, tiny, monkeypatch):
