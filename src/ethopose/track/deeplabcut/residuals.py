@@ -5,7 +5,6 @@ Source: DeepLabCut 3.0.1, `stitch.py`.
 
 from __future__ import annotations
 
-import networkx as nx
 import numpy as np
 
 from ethopose.track.deeplabcut.pieces import Piece, join, overlap
@@ -19,6 +18,8 @@ def prestitch(residuals: list[Piece]) -> list[Piece]:
 
     The peer takes them in the order of their starts, and those of the same numbers in the order given away.
     """
+    import networkx as nx  # takes long to load
+
     ordered = sorted(residuals, key=lambda piece: piece.start)
     graph = nx.DiGraph()
     for index, one in enumerate(ordered):

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float, Int, Int32, Int64
 
 from ethopose.core import DataError, UsageError
-from ethopose.track.deeplabcut.paths import find_paths
 from ethopose.track.deeplabcut.pieces import WEIGHTS, Piece, Weight, centroids, distance
 from ethopose.track.deeplabcut.residuals import add_residuals, prestitch
 
@@ -76,6 +75,8 @@ def stitch(
         UsageError: `n_tracks` is less than 1.
         DataError: a tracklet is twice in a frame, none is long enough, or they make no tracks.
     """
+    from ethopose.track.deeplabcut.paths import find_paths  # networkx takes long to load
+
     if n_tracks < 1:
         raise UsageError(f"{n_tracks} tracks are asked for", fix="at least one")
     if individual is None:
