@@ -17,8 +17,8 @@ from ethopose.store import SUFFIX, TEMPORARY, Result, is_result, make_folder, re
 from ethopose.store.atomic import remove_folder
 from ethopose.store.claims import claim
 from ethopose.track import Tracking, track_result, tracked_path
+from ethopose.track.asked import Progress
 from ethopose.track.peers import OURS, TRACKLETS
-from ethopose.track.result import Progress
 
 NONE, KEYPOINTS = "none", "keypoints"
 

@@ -1,12 +1,11 @@
 """Who is who: poses of frames become tracks of animals."""
 
 from ethopose.track import tracks
+from ethopose.track.asked import Tracking, Vectors
 from ethopose.track.following import Followed, Memory, Rows, follow, in_chunks, in_pieces
 from ethopose.track.likeness import SHIFT
 from ethopose.track.result import (
     LOOKS,
-    Tracking,
-    Vectors,
     rows_of,
     track_in_place,
     track_result,

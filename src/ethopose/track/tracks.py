@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from ethopose.core import ResultError, UsageError
 from ethopose.store import SUFFIX, Extra, Joins, Result, read, start, write_joins
+from ethopose.track.asked import Progress
 from ethopose.track.correction import END, CorrectedJoins, Correction, Renamed
-from ethopose.track.result import Progress
 
 RUNS = 4  # that a message tells of
 
