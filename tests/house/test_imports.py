@@ -140,6 +140,18 @@ def test_what_is_declared_about_models_and_all_that_uses_it_load_no_network_libr
     assert not loaded_by(f"import ethopose.{users}") & HEAVY
 
 
+SLOW = {"numba", "scipy", "networkx"}  # seconds, in every process of a run
+
+
+def test_what_predicts_loads_compiled_code_only_for_what_needs_it():
+    users = (
+        "predict, ethopose.run, ethopose.run.worker, ethopose.run.preflight, ethopose.evaluate, ethopose.draw"
+    )
+    loaded = loaded_by(f"import ethopose.{users}")
+    assert "ethopose" in loaded
+    assert not loaded & SLOW
+
+
 def test_a_prediction_with_a_converted_network_loads_no_torch(tiny, tmp_path):
     from clips import BATCH, write_clip
 
@@ -150,7 +162,7 @@ def test_a_prediction_with_a_converted_network_loads_no_torch(tiny, tmp_path):
     loaded_by(f"import ethopose; {call}")
     loaded = loaded_by(f"import ethopose; {call}")
     assert "openvino" in loaded
-    assert not loaded & {"torch", "pandas", "matplotlib", "openvino_telemetry"}
+    assert not loaded & {"torch", "pandas", "matplotlib", "openvino_telemetry", *SLOW}
 
 
 def test_every_module_can_be_imported():

@@ -23,7 +23,7 @@ from ethopose.families.deeplabcut3 import detectors
 from ethopose.families.deeplabcut3.weights import DETECTORS, _substituted
 from ethopose.models.build import build_trained
 from ethopose.models.grouping import GROUPINGS, Context
-from ethopose.models.grouping.boxes import _unrivalled
+from ethopose.models.grouping.overlaps import unrivalled
 from ethopose.models.heads import HEADS, boxes
 from ethopose.models.heads.head import Truth
 from ethopose.models.layers import IMAGENET, Normalise
@@ -189,7 +189,7 @@ def some_boxes(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
 def test_of_boxes_that_overlap_those_stay_that_stay_in_torchvision(seed, number, overlap):
     made, score = some_boxes(seed, number)
     stay = nms(torch.from_numpy(made), torch.from_numpy(score), overlap).numpy()
-    np.testing.assert_array_equal(np.flatnonzero(_unrivalled(made, overlap)), np.sort(stay))
+    np.testing.assert_array_equal(np.flatnonzero(unrivalled(made, overlap)), np.sort(stay))
 
 
 def grouped(made: np.ndarray, score: np.ndarray, limit: int | None = None, **options: object):

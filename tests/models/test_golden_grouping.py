@@ -9,7 +9,8 @@ from grouping_scenes import FIELD_STRIDE, KEYPOINTS, MAP_STRIDE, PEAKS_KEPT, SCE
 
 from ethopose.core import SpecError
 from ethopose.models.grouping import Affinity
-from ethopose.models.grouping.affinity import assemble, edge_order
+from ethopose.models.grouping.affinity import edge_order
+from ethopose.models.grouping.joining import assemble
 
 SKELETONS = ("chain", "tree", "disconnected", "two_parents")
 CASES = [f"paf_{skeleton}_{options}_" for skeleton in SKELETONS for options in range(3)]

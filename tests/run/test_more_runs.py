@@ -203,17 +203,20 @@ def test_it_is_tried_again_or_the_run_stops_if_that_is_asked_for(way, videos, ru
 def test_a_device_on_which_the_model_cannot_be_loaded_is_left_out_and_named(
     videos, run_all, tiny, monkeypatch, caplog
 ):
-    hire = api._hired
+    hire, hired = api._hired, []
 
     def fake(setup, *told) -> ProcessHand:
         broken = told[-1] == "cuda:1"
+        if told[-1] == "cuda:0":
+            hired[0].line.poll(60)  # or all may be done before the broken one has said anything
         recipes = tuple(replace(recipe, digest="other") if broken else recipe for recipe in setup.recipes)
         hand = hire(replace(setup, recipes=recipes), *told[:-1], "cpu")
         hand.device = told[-1]
+        hired.append(hand)
         return hand
 
     monkeypatch.setattr(api, "_hired", fake)
-    monkeypatch.setattr(api, "choose_devices", lambda *_: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr(api, "choose_devices", lambda *_: ["cuda:1", "cuda:0"])
     assert run_all(videos, device="auto").exit_code == ExitCode.DONE
     assert "cuda:1 is not used any more: it has changed since the run began" in caplog.text
     monkeypatch.setattr(api, "choose_devices", lambda *_: ["cuda:1"])

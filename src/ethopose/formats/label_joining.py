@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from ethopose.core import DataError, Image, Labels, Poses, Skeleton
+from ethopose.core.assignment import assignment
 from ethopose.core.labels import ABSENT
 from ethopose.formats.label_images import image_name, stack_labels, take_images
 
@@ -109,13 +110,11 @@ def _in_words_of(labels: Labels, skeleton: Skeleton) -> Labels:
 
 def _merged(labels: Labels, rows: Int64[np.ndarray, "animal"], others: Int64[np.ndarray, "animal"]) -> Labels:
     """Labels whose `rows` also hold what `others`, the same animals again, say."""
-    from scipy.optimize import linear_sum_assignment
-
     poses, name = labels.poses, image_name(labels.images[labels.poses.frame[rows[0]]])
     if len(rows) != len(others):
         raise DataError(f"labelled twice, with {len(rows)} and {len(others)} animals: {name}")
     apart = _apart(poses.xy[rows], poses.xy[others])
-    one, two = linear_sum_assignment(apart)
+    one, two = assignment(apart)
     if (worst := apart[one, two].max()) > SAME_PX:
         raise DataError(
             f"labelled twice, with points {worst:.1f} px apart: {name}", fix="remove one of the two"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.spatial import KDTree
 
 from ethopose.metrics.scene import Scene, mean_confidence
 from ethopose.metrics.similarity import (
@@ -134,6 +133,8 @@ def _nearest(
     truth: Float64[np.ndarray, "point 2"], found: Float64[np.ndarray, "spot 2"]
 ) -> tuple[Float64[np.ndarray, "pair"], Int64[np.ndarray, "pair"]]:
     """Nearest first, each labelled point takes a free one of its nearest found ones: distance and place."""
+    from scipy.spatial import KDTree  # takes a while to load
+
     distance, place = KDTree(found).query(truth, k=list(range(1, min(NEIGHBOURS, len(found)) + 1)))
     taken: dict[int, float] = {}
     for point in np.argsort(distance[:, 0], kind="stable"):

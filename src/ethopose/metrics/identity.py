@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import DataError
+from ethopose.core.assignment import assignment
 from ethopose.metrics.clear import Clear, clear
 from ethopose.metrics.hota import Hota, hota
 from ethopose.metrics.reliability import Reliability, calibration
@@ -101,7 +101,7 @@ def _right(sightings: Sightings) -> tuple[Int64[np.ndarray, " right"], Int64[np.
     together = sightings.matrix(near)
     own = np.full(sightings.animals, -1)
     nearer = sightings.matrix(near, sightings.similarity[near]) / (len(near) + 1)  # all of it is below 1
-    animal, track = linear_sum_assignment(-together - nearer)
+    animal, track = assignment(-together - nearer)
     own[animal] = track
     sighting = sightings.sighting[near]
     mine = own[sightings.animal[sighting]] == sightings.track[sightings.instance[near]]

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
-from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import DataError, Poses
+from ethopose.core.assignment import assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _matched(
     for start, end in pairwise(bounds):
         width = np.searchsorted(rows[start:end], rows[start], side="right")
         block = costs[start:end].reshape(-1, width)
-        matches.append(start + np.ravel_multi_index(linear_sum_assignment(block), block.shape))
+        matches.append(start + np.ravel_multi_index(assignment(block), block.shape))
     chosen = np.concatenate([np.empty(0, np.int64), *matches])
     return np.asarray(chosen[distances[chosen] < gate])
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy.stats import rankdata
 
 BINS = 10
 
@@ -54,6 +53,8 @@ def calibration(
 
 def _auroc(sure: Float64[np.ndarray, "point"], right: Bool[np.ndarray, "point"]) -> float:
     """Area under the ROC curve from ranks, ties halved (Mann and Whitney 1947)."""
+    from scipy.stats import rankdata  # takes a second to load
+
     good, bad = int(right.sum()), int((~right).sum())
     if not good or not bad:
         return float("nan")

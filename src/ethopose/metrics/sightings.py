@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
-from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import DataError, Poses
+from ethopose.core.assignment import assignment
 from ethopose.metrics.errors import body_length
 from ethopose.metrics.likeness import Likeness, closeness
 from ethopose.metrics.matching import candidates, in_order_of
@@ -157,7 +157,7 @@ class Contest:
         """The pairs of the cheapest assignment where all that are no pair cost `beyond`."""
         costs, pair = np.full(self.shape, beyond), np.full(self.shape, -1)
         costs[self.place], pair[self.place] = cost, np.arange(self.start, self.stop)
-        chosen = pair[linear_sum_assignment(costs)]
+        chosen = pair[assignment(costs)]
         return np.asarray(chosen[chosen >= 0])
 
 

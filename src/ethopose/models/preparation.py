@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
-from numba import njit
 
 from ethopose.models.spec import Preparation, Resized
 
@@ -144,10 +143,14 @@ def resize(images: Images, height: int, width: int, scale: float | None = None) 
     step_x, step_y = (
         (images.shape[2] / width, images.shape[1] / height) if scale is None else (1 / scale,) * 2
     )
+    if images.shape[1:3] == (height, width) and step_x == step_y == 1:
+        return images
+    from ethopose.models.resampling import resample_columns, resample_rows  # takes a second to load
+
     if width != images.shape[2] or step_x != 1:
-        images = _resample_columns(images, *_taps(images.shape[2], width, step_x))
+        images = resample_columns(images, *_taps(images.shape[2], width, step_x))
     if height != images.shape[1] or step_y != 1:
-        images = _resample_rows(images, *_taps(images.shape[1], height, step_y))
+        images = resample_rows(images, *_taps(images.shape[1], height, step_y))
     return images
 
 
@@ -155,9 +158,11 @@ def resize_floats(
     image: Float32[np.ndarray, "height width channel"], height: int, width: int
 ) -> Float32[np.ndarray, "new_height new_width channel"]:
     """The same of a picture that is not rounded, as torchvision does it on floats."""
-    across = _blended(image, *_weights(image.shape[1], width, image.shape[1] / width))
+    from ethopose.models.resampling import blended
+
+    across = blended(image, *_weights(image.shape[1], width, image.shape[1] / width))
     down = _weights(image.shape[0], height, image.shape[0] / height)
-    return np.ascontiguousarray(_blended(across.transpose(1, 0, 2), *down).transpose(1, 0, 2))
+    return np.ascontiguousarray(blended(across.transpose(1, 0, 2), *down).transpose(1, 0, 2))
 
 
 @lru_cache(maxsize=64)
@@ -180,54 +185,6 @@ def _weights(size: int, new_size: int, step: float) -> tuple[np.ndarray, np.ndar
     weights = np.where(cell < last[:, None], np.maximum(1 - distance, 0), 0)
     weights /= weights.sum(1, keepdims=True)
     return first, weights
-
-
-@njit(cache=True, nogil=True)
-def _blended(image: np.ndarray, first: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Columns of a picture of floats."""
-    height, _, channels = image.shape
-    out = np.zeros((height, len(first), channels), np.float32)
-    for y in range(height):
-        for x in range(len(first)):
-            for tap in range(weights.shape[1]):
-                if weights[x, tap]:
-                    for c in range(channels):
-                        out[y, x, c] += np.float32(weights[x, tap]) * image[y, first[x] + tap, c]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _resample_columns(images: np.ndarray, first: np.ndarray, weights: np.ndarray, digits: int) -> np.ndarray:
-    batch, height, _, channels = images.shape
-    out = np.empty((batch, height, len(first), channels), np.uint8)
-    for b in range(batch):
-        for y in range(height):
-            for x in range(len(first)):
-                for c in range(channels):
-                    total = 1 << (digits - 1)
-                    for tap in range(weights.shape[1]):
-                        if weights[x, tap]:
-                            total += weights[x, tap] * images[b, y, first[x] + tap, c]
-                    out[b, y, x, c] = min(max(total >> digits, 0), 255)
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _resample_rows(images: np.ndarray, first: np.ndarray, weights: np.ndarray, digits: int) -> np.ndarray:
-    batch, height, width, channels = images.shape
-    flat = np.ascontiguousarray(images).reshape(batch, height, width * channels)
-    out = np.empty((batch, len(first), width * channels), np.uint8)
-    for b in range(batch):
-        for y in range(len(first)):
-            total = np.full(width * channels, 1 << (digits - 1), np.int32)
-            for tap in range(weights.shape[1]):
-                if weights[y, tap]:
-                    row = flat[b, first[y] + tap]
-                    for x in range(width * channels):
-                        total[x] += weights[y, tap] * row[x]
-            for x in range(width * channels):
-                out[b, y, x] = min(max(total[x] >> digits, 0), 255)
-    return out.reshape(batch, len(first), width, channels)
 
 
 def _in_color(images: Images, color: str) -> Images:

@@ -148,12 +148,11 @@ class Options:
         Raises:
             UsageError: it is not, and a number of animals is told.
         """
-        from ethopose.track import Tracking
-
         followed = self.track_conditions is not None or self.top_down_dynamic is not None
         if self.track and spec.several and not spec.tells_individuals and not followed:
-            number = self.animals or spec.animals
-            return Tracking(number)
+            from ethopose.track import Tracking  # compiled code takes a second to load
+
+            return Tracking(self.animals or spec.animals)
         if self.animals is not None:
             what = (
                 "--animals is for tracking, and nothing is tracked"

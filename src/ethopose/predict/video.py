@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import JsonValue
@@ -39,7 +40,9 @@ from ethopose.store import (
     start,
     state_before,
 )
-from ethopose.track import Tracking, track_in_place
+
+if TYPE_CHECKING:
+    from ethopose.track import Tracking
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +90,8 @@ def predict_video(
             writer.finish(provenance.at_end(time.perf_counter() - began))
         result = read(job.path)
         if job.tracking is not None:
+            from ethopose.track import track_in_place  # compiled code takes a second to load
+
             result = track_in_place(result, job.tracking, partial(_named, progress, job.video.path.name))
         export(result, files)
     log.info("%s: finished, %d animals in %d frames", job.path, len(result), len(result.frames))

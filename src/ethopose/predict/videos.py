@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from ethopose.core import DiskFullError, EthoposeError, UsageError
 from ethopose.families import Model, load
@@ -18,7 +18,9 @@ from ethopose.predict.report import Report
 from ethopose.predict.video import Job, Told, predict_video
 from ethopose.runtime import resolve
 from ethopose.store import Result
-from ethopose.track import Tracking
+
+if TYPE_CHECKING:
+    from ethopose.track import Tracking
 
 ModelLike = Model | str | Path | Sequence[str | Path]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
-from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import ModelError
+from ethopose.core.assignment import assignment
 from ethopose.store import UNSURE, replacing
 from ethopose.track import NAT, SHIFT
 
@@ -188,5 +188,5 @@ def _assigned(odds: Float64[np.ndarray, "track name"]) -> tuple[float, Int64[np.
     """The likeliest way to name tracks, each name once: its log odds, and who each is; -1: nobody."""
     tracks, names = odds.shape
     wide = np.concatenate([odds, np.zeros((tracks, tracks))], 1)  # anybody
-    track, who = linear_sum_assignment(wide, maximize=True)
+    track, who = assignment(wide, maximize=True)
     return float(wide[track, who].sum()), np.where(who < names, who, -1)

@@ -20,7 +20,6 @@ from ethopose.run.plan import Recipe
 from ethopose.run.steps import beside
 from ethopose.runtime import resolve
 from ethopose.store import OK, UNDECODABLE, Manifest, Result, read, settle
-from ethopose.track import track_in_place
 
 
 class Maker:
@@ -109,6 +108,8 @@ class Maker:
         result = read(task.result)
         lost = _counted(result)
         if recipe.tracking is not None:
+            from ethopose.track import track_in_place  # compiled code takes a second to load
+
             result = track_in_place(result, recipe.tracking)
         video = Path(str(result.video["path"]))
         wanted = beside(task.result, video, recipe, task.then, tracked=bool(result.tracks))

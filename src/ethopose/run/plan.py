@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from ethopose.core import UsageError
 from ethopose.families import Model, load
@@ -18,7 +18,9 @@ from ethopose.predict import Options
 from ethopose.predict.names import result_path
 from ethopose.predict.options import options_from
 from ethopose.predict.ways import WAYS
-from ethopose.track import Tracking
+
+if TYPE_CHECKING:
+    from ethopose.track import Tracking
 
 TABLES, LISTS = (".csv", ".tsv"), (".txt", ".list")
 WILD = "*?["

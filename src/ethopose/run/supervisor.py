@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2  # pieces that a worker has, the one under way among them
 SURE = 65.0  # seconds after which a claim that is still there is held by somebody who lives
+AGAIN = 2.0  # seconds until such a claim is looked at again
 PIECES = 4  # of a recording for each worker, so that none waits long for the last
 
 Watch = Callable[[Sequence[Work], Sequence[Hand]], None]
@@ -238,13 +239,14 @@ class Supervisor:
         self._wrap(work) if writer.finished else self._piece_done(work)
 
     def _pass_over(self, work: Work, error: EthoposeError) -> None:
-        """Another run is at work on it; it is looked at once more, in case that one has died."""
-        if work.not_before:
+        """Another run is at work on it; it is looked at until that one is done, or surely has not died."""
+        now = time.monotonic()
+        work.passed_over = work.passed_over or now
+        if now > work.passed_over + SURE:
             self._end(work, "busy", error)
             return
-        work.not_before = time.monotonic() + SURE
-        if work in self._active:
-            self._active.remove(work)
+        work.not_before = now + AGAIN
+        self._active = [each for each in self._active if each is not work]
         self._queue.append(work)
         self._become(work, "waiting")
 
@@ -382,8 +384,9 @@ class Supervisor:
     # states
 
     def _become(self, work: Work, state: State) -> None:
-        work.state = state
-        self.journal.note(work, state)
+        if work.state != state:  # a claim is looked at again and again
+            work.state = state
+            self.journal.note(work, state)
 
     def _end(self, work: Work, state: State, error: EthoposeError | None = None) -> None:
         work.end(state, error)

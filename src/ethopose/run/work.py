@@ -41,7 +41,8 @@ class Work:
     animals: int = 0
     lost: int = 0
     on_cpu: bool = False  # a GPU's memory did not suffice
-    not_before: float = 0.0  # by `time.monotonic`: another run was at work on it
+    passed_over: float = 0.0  # by `time.monotonic`: since when another run is at work on it,
+    not_before: float = 0.0  # and when to look again
     begun: bool = False  # this run has a result of it, finished or not
     alone: bool = False  # one of several that may have ended a process: until it is known which
     anew: bool = False  # its unfinished result is to be replaced

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ethopose.core import Skeleton
+from ethopose.core.assignment import assignment
 from ethopose.track.following import Followed, Parts, Spool, in_chunks
 from ethopose.track.peers import TRACKLETS
 
@@ -40,8 +41,6 @@ def tracklets(followed: Followed) -> Names:
 def named(skeleton: Skeleton, parts: Parts, followed: Followed, spool: Spool) -> Names:
     """A track has the name of the individual that the model most often took it for: its votes are the vectors
     of the rows."""
-    from scipy.optimize import linear_sum_assignment
-
     count, known = followed.tracks, skeleton.individuals
     individual = np.full(count, -1)
     if known:
@@ -49,7 +48,7 @@ def named(skeleton: Skeleton, parts: Parts, followed: Followed, spool: Spool) ->
         for rows, each in zip(in_chunks(parts()), spool, strict=True):
             track, _ = followed.of(rows, each)
             np.add.at(votes, track[track >= 0], rows.vector[track >= 0])
-        mine, theirs = linear_sum_assignment(votes, maximize=True)
+        mine, theirs = assignment(votes, maximize=True)
         individual[mine] = np.where(votes[mine, theirs] > 0, theirs, -1)
     both = zip(individual.tolist(), counted(count, known=known), strict=True)
     return Names(tuple(known[who] if who >= 0 else number for who, number in both), individual)

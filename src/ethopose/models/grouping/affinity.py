@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from numba import njit
-from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import SpecError
+from ethopose.core.assignment import assignment
 from ethopose.models.grouping.instances import Arrays, Context, Instances, make_instances, strongest
 
 
@@ -37,6 +36,8 @@ class Affinity:
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch."""
+        from ethopose.models.grouping.joining import assemble  # compiled code takes a second to load
+
         xy, value, line_score = found["xy"], found["value"], found["line_score"]
         there = value > context.threshold
         parts = []
@@ -60,7 +61,7 @@ class Affinity:
             score = line_score[edge][np.ix_(sources, destinations)]
             # a line without length has no score; far below all others it is matched last, then dropped
             score = np.where(np.isfinite(score), score, -1e6)
-            row, column = linear_sum_assignment(-score)
+            row, column = assignment(-score)
             good = score[row, column] >= self.min_line_score
             row, column = row[good], column[good]
             match = np.empty((len(row), 5))
@@ -90,61 +91,3 @@ def edge_order(edges: list[tuple[int, int]]) -> list[int]:
                 waiting.append(destination)
                 order.append(index)
     return order
-
-
-@njit(cache=True, nogil=True)
-def assemble(
-    matches: np.ndarray, keypoints: int, peaks: int, min_peaks: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The peak of each keypoint (-1: none) of each animal, and the animal's score.
-
-    `matches` (match, 5) as `Affinity` makes them, in edge order. A match whose peaks are both free
-    founds an animal; a free destination joins its source's animal; a taken one moves there, and
-    takes its old animal with it if the two then share no keypoint. A free source does not join.
-    """
-    owner = np.full((keypoints, peaks), -1)
-    joined = np.zeros((keypoints, peaks), np.int64)  # when a peak first got an owner: the later one wins
-    for step in range(len(matches)):
-        source, source_peak = int(matches[step, 0]), int(matches[step, 1])
-        destination, destination_peak = int(matches[step, 2]), int(matches[step, 3])
-        mine, theirs = owner[source, source_peak], owner[destination, destination_peak]
-        if mine < 0 and theirs < 0:
-            mine = owner.max() + 1
-            owner[source, source_peak] = mine
-            joined[source, source_peak] = 2 * step
-        if mine < 0:
-            continue
-        owner[destination, destination_peak] = mine
-        if theirs < 0:
-            joined[destination, destination_peak] = 2 * step + 1
-        elif not _share_a_keypoint(owner, mine, theirs):
-            owner = np.where(owner == theirs, mine, owner)
-    score = np.zeros(owner.max() + 1, np.float32)
-    for step in range(len(matches)):
-        mine = owner[int(matches[step, 0]), int(matches[step, 1])]
-        if mine >= 0:
-            score[mine] += np.float32(matches[step, 4])
-    animals, size = _members(owner, joined)
-    kept = np.flatnonzero((size > 0) & (size >= min_peaks))
-    return animals[kept], score[kept]
-
-
-@njit(cache=True, nogil=True)
-def _members(owner: np.ndarray, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The peak of each keypoint of each animal, -1 where there is none, and how many peaks it owns."""
-    animals = np.full((owner.max() + 1, len(owner)), -1)
-    size = np.zeros(len(animals), np.int64)
-    for keypoint in range(len(owner)):
-        for peak in np.argsort(joined[keypoint], kind="mergesort"):
-            if owner[keypoint, peak] >= 0:
-                animals[owner[keypoint, peak], keypoint] = peak
-                size[owner[keypoint, peak]] += 1
-    return animals, size
-
-
-@njit(cache=True, nogil=True)
-def _share_a_keypoint(owner: np.ndarray, one: int, other: int) -> bool:
-    shared = False
-    for row in owner:
-        shared |= (row == one).any() and (row == other).any()
-    return shared

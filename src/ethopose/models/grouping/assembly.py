@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from ethopose.models.grouping.assembling import assemble
+from ethopose.core.assignment import assignment
 from ethopose.models.grouping.instances import Arrays, Context, Instances, make_instances, strongest
 
 MIN_CONFIDENCE, MIN_LINKS, MAX_OVERLAP = 0.1, 2, 0.8
@@ -72,6 +71,8 @@ class Assembly:
         if self.keypoints == 1:
             peak = self._candidates(there[0], value[0])
             return peak[:, None], value[0, peak]
+        from ethopose.models.grouping.assembling import assemble  # compiled code takes a second to load
+
         links = self._links(there, value, line_score)
         built, total, number = assemble(*links, xy, self.animals, self.fuse_nearest)
         sound = np.flatnonzero((number >= MIN_LINKS) & (built >= 0).any(1))
@@ -94,7 +95,7 @@ class Assembly:
         for edge, (source, destination) in enumerate(self.edges):
             first, second = (self._candidates(there[k], value[k]) for k in (source, destination))
             score = np.nan_to_num(line_score[edge][np.ix_(first, second)].astype(np.float64))
-            row, column = linear_sum_assignment(score, maximize=True)
+            row, column = assignment(score, maximize=True)
             good = score[row, column] >= self.min_line_score
             row, column = row[good], column[good]
             columns = np.full(len(row), source), first[row], np.full(len(row), destination), second[column]

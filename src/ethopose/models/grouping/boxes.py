@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ethopose.models.grouping.instances import Arrays, Context, Instances, make_instances
 
@@ -22,33 +21,18 @@ class Boxes:
 
     def __call__(self, found: Arrays, context: Context) -> Instances:
         """The animals of a batch, in pixels of pictures of the size that the context tells, surest first."""
+        from ethopose.models.grouping.overlaps import unrivalled  # compiled code takes a second to load
+
         most = min((count for count in (self.animals, context.limit) if count is not None), default=None)
         pictures, kept = [], []
         for picture, (boxes, value) in enumerate(zip(found["box"], found["value"][:, 0], strict=True)):
             large = (boxes[:, 2:] - boxes[:, :2] >= self.smallest).all(1)
             row = np.flatnonzero(large & (value > context.threshold))
             row = row[np.argsort(-value[row], kind="stable")]
-            row = row[_unrivalled(boxes[row], self.overlap)][:most]
+            row = row[unrivalled(boxes[row], self.overlap)][:most]
             pictures.append(np.full(len(row), picture))
             kept.append(row)
         rows = np.concatenate(pictures), np.concatenate(kept)
         score = found["value"][rows[0], 0, rows[1]]
         xy = found["box"][rows].reshape(-1, 2, 2) * np.array(context.size[::-1], np.float32)
         return make_instances(context, rows[0], xy, np.repeat(score[:, None], 2, 1), score)
-
-
-@njit(cache=True, nogil=True)
-def _unrivalled(boxes: np.ndarray, overlap: float) -> np.ndarray:
-    """Which of boxes, the surest first, overlap no earlier one of these too much."""
-    kept = np.ones(len(boxes), np.bool_)
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    for mine in range(len(boxes)):
-        for surer in range(mine):
-            if kept[surer]:
-                wide = min(boxes[mine, 2], boxes[surer, 2]) - max(boxes[mine, 0], boxes[surer, 0])
-                tall = min(boxes[mine, 3], boxes[surer, 3]) - max(boxes[mine, 1], boxes[surer, 1])
-                both = max(wide, 0) * max(tall, 0)
-                if both > 0 and both / (area[mine] + area[surer] - both) > overlap:
-                    kept[mine] = False
-                    break
-    return kept

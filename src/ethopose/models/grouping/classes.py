@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from ethopose.core.assignment import assignment
 from ethopose.models.grouping.instances import Arrays, Context, Instances, make_instances, strongest
 from ethopose.models.grouping.simple import single_peaks
 
@@ -65,7 +65,7 @@ class ByClassVector:
 
 def _assigned(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns by Hungarian on the probabilities; what is none of them gets nothing."""
-    row, column = linear_sum_assignment(-np.where(np.isfinite(probability), probability, -1))
+    row, column = assignment(-np.where(np.isfinite(probability), probability, -1))
     known = np.isfinite(probability[row, column])
     return row[known], column[known]
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ethopose.core import SpecError
+from ethopose.core.assignment import assignment
 from ethopose.models.grouping.assembly import Assembly
 from ethopose.models.grouping.centres import ByCentre
 from ethopose.models.grouping.instances import Arrays, Context, Grouping, Instances, make_instances
@@ -54,7 +54,7 @@ class Together:
             confidence = np.nan_to_num(instances.confidence[rows]).astype(np.float64)
             gain = np.tile(-found["nowhere"][picture].astype(np.float64), (self.individuals, 1))
             gain[: len(rows)] = (confidence[..., None] * likely).mean(1)
-            column = linear_sum_assignment(np.nan_to_num(gain), maximize=True)[1][: len(rows)]
+            column = assignment(np.nan_to_num(gain), maximize=True)[1][: len(rows)]
             individual[rows], likeness[rows] = column, likely
             mass = np.maximum(confidence.mean(1), np.finfo(np.float32).tiny)
             certainty[rows] = gain[np.arange(len(rows)), column] / mass

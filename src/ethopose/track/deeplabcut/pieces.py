@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.linalg import hankel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +123,8 @@ def _velocity(piece: Piece) -> Float64[np.ndarray, "2"]:
 
 
 def _hankelet(xy: Float64[np.ndarray, "row 2"]) -> Float64[np.ndarray, "double column"]:
+    from scipy.linalg import hankel  # takes a while to load
+
     n_columns = int(np.ceil(len(xy) * 2 / 3))
     n_rows = len(xy) - n_columns + 1
     matrix = np.empty((2 * n_rows, n_columns))

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.optimize import linear_sum_assignment
 
+from ethopose.core.assignment import assignment
 from ethopose.track.deeplabcut.kalman import Kalman, motion
 from ethopose.track.deeplabcut.outlines import Outline
 
@@ -181,7 +181,7 @@ def _distance(
 def _assigned(similarity: Float64[np.ndarray, "found followed"]) -> tuple[list[int], list[int]]:
     """Which of those found each one followed is, and who of them is left."""
     n_found, n_followed = similarity.shape
-    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    rows, columns = assignment(similarity, maximize=True)
     seen = np.full(n_followed, NOBODY)
     seen[columns] = rows
     return seen.tolist(), sorted(set(range(n_found)) - set(rows.tolist()))

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, Int32, Int64
-from scipy.optimize import linear_sum_assignment
-from scipy.special import softmax
 
 from ethopose.core import DataError, UsageError
+from ethopose.core.assignment import assignment
 from ethopose.track.deeplabcut.outlines import Outline, boxes, ellipses
 from ethopose.track.deeplabcut.trackers import NOBODY, OutlineTracker, SkeletonTracker, Tracker
 
@@ -116,6 +115,8 @@ def tracklets_by_identity(
     Raises:
         DataError: the rows are not sorted by frame, or a vote is for nobody there may be.
     """
+    from scipy.special import softmax  # takes a while to load
+
     xy = sure(xy, confidence, min_confidence)
     told = np.isfinite(xy).all(axis=2)
     if np.any((individual[told] < 0) | (individual[told] >= n_individuals)):
@@ -126,7 +127,7 @@ def tracklets_by_identity(
         for place, row in enumerate(rows):
             voted, which = np.unique(individual[row, told[row]], return_inverse=True)
             votes[place, voted] = softmax(np.bincount(which, confidence[row, told[row]].astype(np.float64)))
-        places, individuals = linear_sum_assignment(votes, maximize=True)
+        places, individuals = assignment(votes, maximize=True)
         track[rows[places]] = individuals
     return _told(track, xy, [])
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from ethopose.core.assignment import assignment
 from ethopose.track.sleap.options import ClassicOptions
 
 Poses = Float64[np.ndarray, "instance keypoint 2"]
@@ -88,11 +89,9 @@ def matched(cost: Float64[np.ndarray, "instance track"], method: str) -> list[tu
     """Pairs of a row and a column; those of infinite cost are made last, but made."""
     if method == "greedy":
         return _greedy(cost)
-    from scipy.optimize import linear_sum_assignment
-
     possible = np.isfinite(cost)
     dear = np.abs(cost[possible]).max() * 10 + 1 if possible.any() else 1e6
-    row, column = linear_sum_assignment(np.where(possible, cost, dear))
+    row, column = assignment(np.where(possible, cost, dear))
     return list(zip(row.tolist(), column.tolist(), strict=True))
 
 

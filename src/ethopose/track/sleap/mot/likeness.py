@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from ethopose.core.assignment import assignment
 from ethopose.track.sleap.mot.found import THINNEST, Boxes, Poses
 
 Likeness = Float64[np.ndarray, "track instance"]
@@ -73,22 +74,18 @@ def _ratio(
 
 def cheapest(cost: Likeness, most: float) -> Pairs:
     """The pairs of least cost in sum, none dearer than `most`."""
-    from scipy.optimize import linear_sum_assignment
-
     possible = cost <= most
     if not possible.any():
         return []
-    row, column = linear_sum_assignment(np.where(possible, cost, most + ABOVE))
+    row, column = assignment(np.where(possible, cost, most + ABOVE))
     return _kept(row, column, possible)
 
 
 def best(score: Likeness, possible: Bool[np.ndarray, "track instance"]) -> Pairs:
     """The pairs of highest score in sum over all, of which the possible ones are taken."""
-    from scipy.optimize import linear_sum_assignment
-
     if not possible.any():
         return []
-    row, column = linear_sum_assignment(-score)
+    row, column = assignment(-score)
     return _kept(row, column, possible)
 
 
