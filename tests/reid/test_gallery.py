@@ -42,3 +42,42 @@ def test_a_video_that_shows_nobody_well_adds_nobody():
     nobody = seen_of(("track_1",), np.zeros(2, np.int64), np.ones((2, SIZE), np.float32))
     gallery = gallery_of(nobody, seen(("track_1", "anna"), [0, 1]))
     assert met(gallery) == {"animal_1": 0, "anna": 1}
+
+
+def day(rng, looks, shift, wander, noise):
+    """A video of 200 frames: what all of its rows share, what changes slowly, and what each row is off by."""
+    changed = looks + rng.normal(0, shift, looks.shape)
+    slow = rng.normal(0, wander, (200, *looks.shape))
+    for row in range(1, len(slow)):
+        slow[row] = 0.98 * slow[row - 1] + np.sqrt(1 - 0.98**2) * slow[row]
+    vector = changed + slow + rng.normal(0, noise, slow.shape)
+    return (vector / np.linalg.norm(vector, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def told_of_days(rng):
+    """Animals as different, and days as unlike, as chance has it: how sure names are, and whether right."""
+    animals = rng.integers(3, 9)
+    spread = np.exp(rng.uniform(np.log(0.05), 0)) / np.sqrt(SIZE)
+    looks = np.eye(SIZE)[0] + spread * rng.normal(size=(animals, SIZE))
+    how = spread * np.sqrt(rng.uniform(0, 0.5)), *(rng.uniform((0.02, 0.1), (0.3, 0.5)) / np.sqrt(SIZE))
+    names = [f"track_{number}" for number in range(animals)]
+    order = rng.permutation(animals)
+    monday, tuesday = day(rng, looks, *how), day(rng, looks, *how)
+    gallery = gallery_of(seen_of(names, np.tile(range(animals), 200), monday.reshape(-1, SIZE)))
+    who, sure = gallery.match(seen_of(names, np.tile(order, 200), tuesday.reshape(-1, SIZE)))
+    named = who >= 0
+    return sure[named], who[named] == np.argsort(order)[named]
+
+
+def test_a_name_is_as_sure_as_it_is_right():
+    rng = np.random.default_rng(0)
+    sure, right = (
+        np.concatenate(each) for each in zip(*(told_of_days(rng) for _ in range(300)), strict=True)
+    )
+    edges = [0, 0.6, 0.7, 0.8, 0.9, 0.99, 1.01]
+    within = np.digitize(sure, edges) - 1
+    told = [right[within == bin_of].mean() for bin_of in range(6)]
+    assert told == sorted(told)
+    assert told[4] > 0.92
+    assert told[5] > 0.99
+    assert told[0] < 0.6
