@@ -56,7 +56,7 @@ def peer(name: str, size: tuple[int, int], classes: int = 2) -> torch.nn.Module:
         fewer = {"rpn_pre_nms_top_n_test": 150, "rpn_post_nms_top_n_test": 150} if "320" in name else {}
         encoder = mobilenet_backbone(backbone_name="mobilenet_v3_large", fpn=True, **FROZEN)
         made = FasterRCNN(encoder, **MOBILENET, **fewer, **told)
-    return told_apart(made.eval(), Normalise(*IMAGENET)(torch.rand(2, 3, *size)))
+    return told_apart(made.eval(), Normalise(*IMAGENET)(torch.rand(1, 3, *size)))
 
 
 LAST = {"cls_logits": 3.0, "cls_score": 3.0, "bbox_pred": 0.3}  # layers, and how much their outputs spread
@@ -111,7 +111,8 @@ def ours(name: str, **told: object) -> Stage:
 def test_boxes_are_those_of_torchvision(name, size):
     """In fp64, since rounding grows from layer to layer of a network that has learnt nothing."""
     theirs, stage = peer(name, size).double(), ours(name)
-    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1)).double()
+    number = 1 if name.endswith("v2") else 2  # its head is by far the dearest
+    images = torch.rand(number, 3, *size, generator=torch.Generator().manual_seed(1)).double()
     state = {f"model.{key}": value for key, value in theirs.state_dict().items()}
     graph = build_trained(stage, {_substituted(key, DETECTORS): value for key, value in state.items()})
     graph = graph.double()
@@ -124,7 +125,7 @@ def test_boxes_are_those_of_torchvision(name, size):
         found = graph.heads[0].decode(graph.outputs(images)[0], {})
     smallest = {} if name == "ssdlite" else {"smallest": 0.01 / max(sides(name))}
     group = GROUPINGS.build(stage.grouping.name, **{**stage.grouping.options, **smallest})
-    context = Context(stage.peak_threshold, None, np.arange(2), size=size)
+    context = Context(stage.peak_threshold, None, np.arange(number), size=size)
     instances = group({key: value.numpy() for key, value in found.items()}, context)
     for picture, told in enumerate(wanted):
         mine = instances[instances.picture == picture]

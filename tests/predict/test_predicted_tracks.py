@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import ethopose
 from commands import fingerprint, parts
 from ethopose.core import FormatError, ResultError, UsageError
 from ethopose.formats import read_poses
-from ethopose.predict import Options, predict_all, video
+from ethopose.predict import Options, predict_all
 from ethopose.store import adoption, read
 
 ENTRIES = {"manifest.json", "poses", "frames", "joins.parquet"}
@@ -155,7 +156,7 @@ def test_what_a_person_corrected_is_kept(own_clip, tiny):
 
 
 def test_poses_that_wait_for_their_tracks_have_none_yet(own_clip, tiny, monkeypatch):
-    monkeypatch.setattr(video, "track_in_place", stopped)
+    monkeypatch.setattr(sys.modules["ethopose.track"], "track_in_place", stopped)
     with pytest.raises(KeyboardInterrupt):
         ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
     place = own_clip.with_name("clip.mp4.bottom-up.ethopose")

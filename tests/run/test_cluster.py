@@ -203,7 +203,8 @@ def test_a_gpu_of_this_machine_cannot_be_asked_of_a_cluster(videos, run_all):
         run_all(videos, scheduler="tcp://x:1", device="0,1")
 
 
-def test_who_does_not_answer_is_named():
+def test_who_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(sys.modules["ethopose.run.cluster"], "ANSWER", 2)
     with pytest.raises(UsageError, match=r"no scheduler answers at tcp://127.0.0.1:1 "):
         connect("tcp://127.0.0.1:1", gpus=False)
     with pytest.raises(UsageError, match="no cluster is called 'sun'"):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RETRIES = 2  # of a part that could not be made: a disk that was away comes back
 MARGIN = 300  # seconds before its job's time is over in which a worker goes
+ANSWER = 30  # seconds that a scheduler has to answer
 
 _benches: dict[str, Bench] = {}  # of this process, by run
 _lock, _making = threading.Lock(), threading.Lock()
@@ -146,7 +147,7 @@ def connect(scheduler: str, *, gpus: bool) -> Cluster:
     """
     distributed = _distributed()
     try:
-        client = distributed.Client(scheduler, timeout=30)
+        client = distributed.Client(scheduler, timeout=ANSWER)
         workers = client.scheduler_info(n_workers=-1)["workers"]
     except OSError as error:
         raise UsageError(f"no scheduler answers at {scheduler} ({error})", fix="check the address") from error
