@@ -41,6 +41,14 @@ def test_crops_keep_identities_where_ways_cross_unseen(source, animal, tmp_path)
     assert kept == {"model.yaml", "weights.safetensors", "curves.png", "metrics.csv", "learned.json"}
 
 
+def test_tracklets_are_stitched_by_their_looks(source, animal, tmp_path):
+    pieces = ethopose.track(source, step="tracklets")
+    plain = ethopose.track(pieces, tmp_path / "plain.ethopose", step="stitch", animals=4)
+    seen = ethopose.track(pieces, tmp_path / "seen.ethopose", step="stitch", animals=4, appearance="crop")
+    assert idf1(animal, plain.track) < 0.7
+    assert idf1(animal, seen.track) > 0.95
+
+
 def test_a_killed_run_goes_on_and_comes_to_the_same(source, tmp_path, monkeypatch):
     whole = ethopose.track(source, tmp_path / ONE, animals=4, appearance="crop")
     embedded, calls = appearance.embedded, []

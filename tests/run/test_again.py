@@ -225,6 +225,13 @@ def test_what_follows_is_made_once_and_again_only_when_it_is_lacking(videos, run
     assert video.files[1].exists()
 
 
+def test_vectors_that_are_asked_for_are_kept(videos, run_all):
+    (video,) = run_all(videos / "a.mp4", features=2).videos.values()
+    result = read(video.result)
+    assert set(result.manifest.features) == {"keypoints"}
+    assert all(len(result.features(part)["keypoints"]) == len(part.poses) for part in result)
+
+
 def test_of_a_result_with_tracks_the_strip_of_identities_is_drawn_and_listed(videos, run_all):
     report = run_all(videos / "a.mp4")
     (video,) = report.videos.values()
