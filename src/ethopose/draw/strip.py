@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
+from ethopose.draw.figures import write_figure
 from ethopose.draw.overlay import INK, PALETTE
-from ethopose.store import UNSURE, FrameTable, Joins, Result, replacing
+from ethopose.store import UNSURE, FrameTable, Joins, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,8 +67,7 @@ def identity_strip(result: Result, path: Path, *, title: str = "") -> Path:
     axes.set_title(_head(title, presence, result.joins), loc="left", size=10)
     for side in axes.spines.values():
         side.set_visible(False)
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+    write_figure(figure, path, dpi=150)
     return path
 
 

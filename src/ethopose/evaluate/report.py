@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ethopose.draw.figures import open_frame, write_figure
 from ethopose.evaluate.sample import ALL
-from ethopose.store import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,8 +43,7 @@ def draw_report(evaluation: Evaluation, path: Path) -> None:
     _draw_cumulative(cumulative, evaluation)
     _draw_reliability(reliable, evaluation)
     _draw_keypoints(lower.subplots(), evaluation)
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=110)
+    write_figure(figure, path, dpi=110)
 
 
 def _table(evaluation: Evaluation) -> str:
@@ -122,5 +121,4 @@ def _draw_px_axis(axes: Axes, evaluation: Evaluation) -> None:
     axes.set(xscale="log", xlim=(LEAST, ticks[-1]), xlabel="error, px")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    open_frame(axes)

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from ethopose.core import ModelError
+from ethopose.draw.figures import open_frame, write_figure
 from ethopose.reid.spec import Spec
 from ethopose.store import make_folder, replacing
 
@@ -89,7 +90,6 @@ def draw_curves(rows: tuple[dict[str, float], ...], path: Path) -> None:
     bottom.set(xlabel="step", ylabel="on pieces held out", ylim=(0.4, 1.01))
     bottom.legend(frameon=False)
     for axis in (top, bottom):
-        axis.spines[["top", "right"]].set_visible(False)
+        open_frame(axis)
         axis.grid(alpha=0.3)
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+    write_figure(figure, path)

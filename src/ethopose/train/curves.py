@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ethopose.store.atomic import replacing
+from ethopose.draw.figures import open_frame, write_figure
 
 
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -27,7 +27,6 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
         bottom.set(xlabel="minutes", ylabel="error on validation images, px", yscale="log")
         bottom.legend(frameon=False)
         for axis in (top, bottom):
-            axis.spines[["top", "right"]].set_visible(False)
+            open_frame(axis)
             axis.grid(alpha=0.3)
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+    write_figure(figure, path)
