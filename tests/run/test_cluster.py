@@ -94,7 +94,7 @@ def test_a_driver_that_is_killed_and_started_again_goes_on(twenty, run_all, tiny
     driver.communicate()
     again = start(*line)
     out, err = again.communicate()
-    assert again.returncode == ExitCode.DONE, err
+    assert again.returncode == ExitCode.DONE, (err, out)
     told = json.loads(out)["videos"]
     assert sum(video["kept"] for video in told.values()) >= 5
     assert {video["state"] for video in told.values()} == {"done"}

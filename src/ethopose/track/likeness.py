@@ -119,7 +119,8 @@ class Likeness:
     ) -> Float64[np.ndarray, "*pair"]:
         """Log odds that two means in these axes are of one animal. `rows` is half the harmonic mean of the
         rows behind them: 1 / (1 / a + 1 / b); `frames` the time between them."""
-        noise = (1 / (self.share * rows) + self.drift * frames)[..., None] + self.shift * self.between
+        shift = self.shift * np.maximum(self.between, self.between.mean())  # also where animals are alike
+        noise = (1 / (self.share * rows) + self.drift * frames)[..., None] + shift
         off, wide = np.square(one - other), noise + 2 * self.between
         odds = (off / wide - off / noise + np.log(wide / noise)).sum(-1) / 2
         return np.asarray(odds)
