@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,14 @@ def write(path: Path, world: dict[str, np.ndarray], frames: int) -> None:
         writer.finish()
 
 
+def make(data: Path, missing: dict[int, Path]) -> None:
+    """The results that are not there."""
+    simulate = simulator(data)
+    world = simulate.simulate(**{**simulate.SCENARIOS["long"], "frames": WORLD})
+    for frames, place in missing.items():
+        write(place, world, frames)
+
+
 def rows_of(world: dict[str, np.ndarray], frame: np.ndarray) -> np.ndarray:
     """Rows of the world that stand in these frames, in order."""
     ends = np.searchsorted(world["det_frame"], [frame % WORLD, frame % WORLD + 1])
@@ -58,14 +68,17 @@ def rows_of(world: dict[str, np.ndarray], frame: np.ndarray) -> np.ndarray:
 
 
 def tracked(path: Path) -> tuple[float, float]:
-    """Seconds and MiB of the command."""
+    """Seconds and MiB of the command. A process inherits its parent's peak: this one must have stayed small."""
     command = [sys.executable, "-m", "ethopose", "track", str(path), "--animals", "5", "--overwrite", "-q"]
     began = time.perf_counter()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
+    seconds, peak = time.perf_counter() - began, usage.ru_maxrss / 1024
     if status:
         sys.exit(f"{' '.join(command)} failed")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >= usage.ru_maxrss:
+        sys.exit("the peak memory that was read is this script's own")
+    return seconds, peak
 
 
 def draw(frames: list[int], seconds: list[float], memory: list[float], path: Path) -> None:
@@ -83,7 +96,7 @@ def draw(frames: list[int], seconds: list[float], memory: list[float], path: Pat
     left.set(xlabel="frames", ylabel="seconds")
     left.legend()
     right.semilogx(frames, memory, "o-")
-    right.set(xlabel="frames", ylabel="peak memory, MiB", ylim=(0, None))
+    right.set(xlabel="frames", ylabel="peak memory, MiB", ylim=(0, 1.2 * max(memory)))
     figure.savefig(path, dpi=110)
 
 
@@ -94,12 +107,13 @@ def main() -> None:
     ask.add_argument("folder", type=Path, help="for the results; what is there already is not made again")
     ask.add_argument("--out", type=Path, default=Path(__file__).parent)
     given = ask.parse_args()
-    simulate = simulator(given.data)
     places = {frames: given.folder / f"long{frames}.ethopose" for frames in LENGTHS}
     if missing := {frames: place for frames, place in places.items() if not is_result(place)}:
-        world = simulate.simulate(**{**simulate.SCENARIOS["long"], "frames": WORLD})
-        for frames, place in missing.items():
-            write(place, world, frames)
+        maker = get_context("spawn").Process(target=make, args=(given.data, missing))
+        maker.start()
+        maker.join()
+        if maker.exitcode:
+            sys.exit(1)
     tracked(places[LENGTHS[0]])
     told = {frames: tracked(place) for frames, place in places.items()}
     seconds, memory = map(list, zip(*told.values(), strict=True))
