@@ -68,7 +68,7 @@ def rows_of(world: dict[str, np.ndarray], frame: np.ndarray) -> np.ndarray:
 
 
 def tracked(path: Path) -> tuple[float, float]:
-    """Seconds and MiB of the command. A process inherits its parent's peak: this one must have stayed small."""
+    """Seconds and MiB of the command. Processes inherit the peak of their parent, which must be less."""
     command = [sys.executable, "-m", "ethopose", "track", str(path), "--animals", "5", "--overwrite", "-q"]
     began = time.perf_counter()
     process = subprocess.Popen(command)
