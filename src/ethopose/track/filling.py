@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int64
 
-from ethopose.track.joins import Joins
+from ethopose.track.joins import FAR, Joins
 from ethopose.track.pieces import Ends
 
 LIKE = 0.0  # worth of a row: those of less are as good as nothing
-FAR = 20.0  # nats of a join that is none
 CLEAR = 6.0  # nats by which another path must be less likely
 
 

@@ -16,9 +16,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from ethopose.track.alike import by_looks, nats, overlaps
+from ethopose.track.changes import Moments, changes, moments
 from ethopose.track.filling import filled
-from ethopose.track.joins import World, joins_of
-from ethopose.track.likeness import Blocking, changes, likeness
+from ethopose.track.joins import Joins, World, joins_of
+from ethopose.track.likeness import Blocking, likeness
 from ethopose.track.looks import Looks
 from ethopose.track.motion import Motion, Tally, motion, new_tally, tally
 from ethopose.track.paths import least_paths, sure_paths
@@ -159,7 +161,10 @@ def follow(
     """
     told = progress or (lambda what, frames: None)
     learned = given or associated(parts, spool, told)
-    pieces = _cut(parts, spool, learned, told, looks=looks, split=given is None)
+    video = _Video(parts, spool, told, looks)
+    pieces = _pieces(video, learned)
+    if given is None:
+        pieces = _cut(video, learned, pieces, animals)
     path, links = np.arange(len(pieces.ends.first)), no_links()
     if join:
         path, links = _stitched(pieces, learned.world, animals)
@@ -176,42 +181,67 @@ class Learned(NamedTuple):
     usual: float  # how much of an animal rows look, at their middle
 
 
+class _Video(NamedTuple):
+    """What its rows are read from, again and again."""
+
+    parts: Parts
+    spool: Spool
+    told: Progress
+    looks: bool | float  # see `follow`
+
+    def chunks(self, cuts: Cuts, what: str) -> Iterator[tuple[Rows, Tracklets, np.ndarray]]:
+        """Rows, their tracklets, and the piece that each belongs to."""
+        for rows, tracklets in zip(in_chunks(self.parts()), self.spool, strict=True):
+            yield rows, tracklets, cuts.piece(tracklets.name, rows.frame)
+            self.told(what, int(rows.frame[-1]) + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class _Pieces:
     """The pieces of tracklets, and what tells which belong together."""
 
     cuts: Cuts
+    there: Int64[np.ndarray, "end"]  # the piece of each of the ends
     place: Int64[np.ndarray, "piece"]  # see `Followed`
     ends: Ends
     moved: Motion
     looks: Looks | None  # of pieces as `ends` counts them
 
 
-def _cut(
-    parts: Parts,
-    spool: Spool,
-    learned: Learned,
-    told: Progress,
-    *,
-    looks: bool | float,
-    split: bool,
-) -> _Pieces:
-    """The pieces; with `split` they are cut where looks change, too."""
-    gathered = _gathered(parts, spool, learned, told)
+def _pieces(video: _Video, learned: Learned) -> _Pieces:
+    gathered = _gathered(video, learned)
     ends, there = ends_of(gathered.pieces)
     place = np.full(len(gathered.pieces.rows), -1)
     place[there] = np.arange(len(there))
     blocks = gathered.blocks.blocks().renamed(place)
-    apart = None if isinstance(looks, bool) else looks
-    model = likeness(blocks, gathered.blocks.noise(), apart) if looks else None
-    if model is not None and split:
-        changed, frame = changes(model, blocks)
-        if len(changed):
-            learned = learned._replace(cuts=learned.cuts.more(there[changed], frame))
-            return _cut(parts, spool, learned, told, looks=looks, split=False)
+    apart = None if isinstance(video.looks, bool) else video.looks
+    model = likeness(blocks, gathered.blocks.noise(), apart) if video.looks else None
     world = learned.world
     moved = motion(gathered.moved, world.noise, world.length, world.area)
-    return _Pieces(learned.cuts, place, ends, moved, None if model is None else Looks(model, blocks))
+    return _Pieces(learned.cuts, there, place, ends, moved, None if model is None else Looks(model, blocks))
+
+
+def _cut(video: _Video, learned: Learned, pieces: _Pieces, animals: int | None) -> _Pieces:
+    """Pieces that hold two animals, as looks tell, are cut: first where their own change, then where others'
+    tell."""
+    for find in (_changed, _overlapping):
+        if pieces.looks is not None:
+            piece, frame = find(video, pieces, pieces.looks, animals)
+            if len(piece):
+                cuts = pieces.cuts.more(pieces.there[piece], frame)
+                pieces = _pieces(video, learned._replace(cuts=cuts))
+    return pieces
+
+
+def _changed(video: _Video, pieces: _Pieces, looks: Looks, animals: int | None) -> Moments:
+    found = changes(looks.model, looks.blocks)
+    place = np.append(pieces.place, -1)
+    chunks = video.chunks(pieces.cuts, "cutting") if found else ()
+    return moments(found, looks.model, ((place[piece], rows.frame, rows.vector) for rows, _, piece in chunks))
+
+
+def _overlapping(video: _Video, pieces: _Pieces, looks: Looks, animals: int | None) -> Moments:
+    return overlaps(pieces.ends, looks, animals or 0)
 
 
 def in_pieces(
@@ -229,15 +259,23 @@ def in_pieces(
 
 
 def _stitched(pieces: _Pieces, world: World, animals: int | None) -> tuple[Int64[np.ndarray, "end"], Links]:
-    ends = pieces.ends
+    ends, looks = pieces.ends, pieces.looks
     joins = joins_of(ends, animals or SEVERAL, world, pieces.moved)
-    costs = joins if pieces.looks is None else pieces.looks.add_to(joins, ends)
+    costs = joins if looks is None else looks.add_to(joins, ends)
     if animals is None:
-        path = sure_paths(costs, len(ends.first))
-    else:
-        path = least_paths(costs, -WORTH * ends.worth, animals)
-        path = filled(ends, costs, path, animals)
-    return settled(ends, joins, path, pieces.looks)
+        return settled(ends, joins, sure_paths(costs, len(ends.first)), looks)
+    starts = [least_paths(costs, -WORTH * ends.worth, animals)]
+    if looks is not None and (alike := by_looks(ends, looks, animals)) is not None:
+        starts.append(alike.path)
+    ways = [settled(ends, joins, filled(ends, costs, start, animals), looks) for start in starts]
+    return min(ways, key=lambda way: _cost(pieces, joins, *way))
+
+
+def _cost(pieces: _Pieces, joins: Joins, path: Int64[np.ndarray, "end"], links: Links) -> float:
+    """Nats by which all of it is less likely: joins, looks, and what is on no path."""
+    ends, looks = pieces.ends, pieces.looks
+    cost = joins.between(links.one, links.other).sum() - WORTH * ends.worth[path >= 0].sum()
+    return float(cost if looks is None else cost - nats(ends, looks, path))
 
 
 def associated(parts: Parts, spool: Spool, told: Progress) -> Learned:
@@ -272,15 +310,14 @@ class _Gathered:
     blocks: Blocking
 
 
-def _gathered(parts: Parts, spool: Spool, learned: Learned, told: Progress) -> _Gathered:
+def _gathered(video: _Video, learned: Learned) -> _Gathered:
     """What is known of each piece."""
     _, cuts, number, usual = learned
     gathered = None
-    for rows, tracklets in zip(in_chunks(parts()), spool, strict=True):
+    for rows, tracklets, piece in video.chunks(cuts, "gathering"):
         if gathered is None:
             pieces = no_pieces(number + len(cuts.name), rows.xy.shape[1])
             gathered = _Gathered(pieces, new_tally(), Blocking())
-        piece = cuts.piece(tracklets.name, rows.frame)
         worth = np.clip(STEEP * rows.looks / usual - STEEP + 1, -1, 1)
         gather(gathered.pieces, piece, rows.frame, tracklets.place, rows.xy, worth)
         order = np.lexsort((rows.frame, piece))
@@ -288,5 +325,4 @@ def _gathered(parts: Parts, spool: Spool, learned: Learned, told: Progress) -> _
         start = np.append(np.flatnonzero(np.diff(piece[order], prepend=-1)), len(order))
         tally(gathered.moved, start, rows.frame[order], tracklets.place[order])
         gathered.blocks(piece, rows.frame, rows.vector)
-        told("gathering", int(rows.frame[-1]) + 1)
     return gathered or _Gathered(no_pieces(0, 1), new_tally(), Blocking())

@@ -19,6 +19,7 @@ SHORT = 12  # frames over which poses are compared
 POSE = 0.5  # of what poses tell, which motion has told in part
 GAP = 1.5  # nats by which a gap twice as long, by its natural logarithm, is less likely
 ANYWHERE = 0.02  # chance that an animal is anywhere after a gap
+FAR = 20.0  # nats of a join of pieces with so many between them that it was not looked at
 ODD = 0.1  # share of the joins whose motion is another than usual
 
 
@@ -51,13 +52,13 @@ class Joins:
     def between(
         self, one: Int64[np.ndarray, "pair"], other: Int64[np.ndarray, "pair"]
     ) -> Float64[np.ndarray, "pair"]:
-        """The cost of joining pieces; infinite where they are no join."""
+        """The cost of joining pieces; infinite where the one has not ended when the other begins."""
         place = other - self.after[one]
         there = (place >= 0) & (place < self.start[one + 1] - self.start[one])
         cost = (
             self.cost[np.where(there, self.start[one] + place, 0)] if len(self.cost) else np.zeros(len(one))
         )
-        found: np.ndarray = np.where(there, cost, np.inf)
+        found: np.ndarray = np.where(there, cost, np.where(place < 0, np.inf, FAR))
         return found
 
 

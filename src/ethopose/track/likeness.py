@@ -20,7 +20,6 @@ LAGS = 2 ** np.arange(7)  # blocks
 LEAST = 1e-3  # variance between animals, of the noise's
 USEFUL = 0.65  # of ten pairs told apart (area under the curve); below, vectors say nothing
 SHIFT = 0.1  # of vectors that were learned from the pieces: rows of one are more alike than they should be
-CHANGED = 15.0  # nats by which a piece that holds two animals is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +109,12 @@ class Likeness:
         """Frames after which another row says more about the walk than about the animal."""
         return float(np.clip(np.sqrt(1 / (self.share * max(self.drift, 1e-12))), SPAN, 64 * SPAN))
 
+    @property
+    def shifted(self) -> Float64[np.ndarray, "axis"]:
+        """Variance from piece to piece of an animal, also in axes in which animals are alike."""
+        shifted: np.ndarray = self.shift * np.maximum(self.between, self.between.mean())
+        return shifted
+
     def same(
         self,
         one: Float64[np.ndarray, "*pair axis"],
@@ -119,8 +124,7 @@ class Likeness:
     ) -> Float64[np.ndarray, "*pair"]:
         """Log odds that two means in these axes are of one animal. `rows` is half the harmonic mean of the
         rows behind them: 1 / (1 / a + 1 / b); `frames` the time between them."""
-        shift = self.shift * np.maximum(self.between, self.between.mean())  # also where animals are alike
-        noise = (1 / (self.share * rows) + self.drift * frames)[..., None] + shift
+        noise = (1 / (self.share * rows) + self.drift * frames)[..., None] + self.shifted
         off, wide = np.square(one - other), noise + 2 * self.between
         odds = (off / wide - off / noise + np.log(wide / noise)).sum(-1) / 2
         return np.asarray(odds)
@@ -223,40 +227,3 @@ def _told(model: Likeness, blocks: Blocks) -> float:
     rank[order] = np.arange(1, len(order) + 1)
     a, b = len(both[0]), len(both[1])
     return float((rank[:a].sum() - a * (a + 1) / 2) / (a * b))
-
-
-def changes(
-    model: Likeness, blocks: Blocks
-) -> tuple[Int64[np.ndarray, "change"], Int64[np.ndarray, "change"]]:
-    """Pieces that hold two animals one after the other, and the frames from which it is the second."""
-    mean = blocks.mean @ model.axes
-    found: list[tuple[int, int]] = []
-    start = np.flatnonzero(np.diff(blocks.piece, prepend=-1))
-    for first, end in zip(start, np.append(start[1:], len(blocks)), strict=True):
-        _split(model, blocks, mean, (int(first), int(end)), found)
-    both = np.array(sorted(found), np.int64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
-
-
-def _split(
-    model: Likeness, blocks: Blocks, mean: np.ndarray, span: tuple[int, int], found: list[tuple[int, int]]
-) -> None:
-    first, end = span
-    if end - first < 2:
-        return
-    count = blocks.count[first:end].astype(np.float64)
-    rows = np.concatenate([[0], np.cumsum(count)])
-    total = np.concatenate([np.zeros((1, mean.shape[1])), np.cumsum(mean[first:end] * count[:, None], 0)])
-    at = np.arange(1, end - first)
-    reach = max(int(model.horizon / SPAN), 1)
-    low, high = np.maximum(at - reach, 0), np.minimum(at + reach, end - first)
-    before, after = rows[at] - rows[low], rows[high] - rows[at]
-    one, other = (total[at] - total[low]) / before[:, None], (total[high] - total[at]) / after[:, None]
-    frames = (blocks.time[first + high - 1] - blocks.time[first + low]) * SPAN / 2
-    odds = model.same(one, other, 1 / (1 / before + 1 / after), frames)
-    worst = int(odds.argmin())
-    if odds[worst] < -CHANGED:
-        middle = first + int(at[worst])
-        found.append((int(blocks.piece[middle]), int(blocks.time[middle]) * SPAN))
-        _split(model, blocks, mean, (first, middle), found)
-        _split(model, blocks, mean, (middle, end), found)
