@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,20 +17,27 @@ from jaxtyping import Float64, Int64
 from numba import njit
 
 from ethopose.track.changes import Moments
+from ethopose.track.joins import Joins
 from ethopose.track.likeness import SPAN
 from ethopose.track.looks import Looks
 from ethopose.track.pieces import Ends
 
 ROUNDS = 20
+ACROSS = 200.0  # nats of a join of two groups
 CLEAR = 15.0  # nats by which it is clear which group a piece is of
 
 
 class Groups(NamedTuple):
     """Pieces that look alike."""
 
-    path: np.ndarray  # (piece,) its group, but -1 where that is elsewhere at the time
+    path: np.ndarray  # (piece,) its group, but -1 where that has another piece at the time
     likeliest: np.ndarray  # (piece,) its group; -1 where it has no looks
     clear: np.ndarray  # (piece,) nats by which another group is less likely
+
+    def apart(self, joins: Joins) -> Joins:
+        """The joins, those of pieces of two groups at such a cost that hardly any is taken."""
+        one, other = (self.likeliest[pieces] for pieces in joins.pairs)
+        return replace(joins, cost=joins.cost + ACROSS * ((one >= 0) & (other >= 0) & (one != other)))
 
 
 def by_looks(ends: Ends, looks: Looks, animals: int) -> Groups | None:
@@ -48,7 +56,7 @@ def by_looks(ends: Ends, looks: Looks, animals: int) -> Groups | None:
     for _ in range(ROUNDS):
         behind = 1 / (1 / count[:, None] + 1 / rows)
         odds = looks.model.same(mean[:, None], centre, behind, away)
-        former, path = path, _apart(ends.first[there], ends.last[there], odds)
+        former, path = path, _one_at_a_time(ends.first[there], ends.last[there], odds)
         if (path == former).all():
             break
         mine = path == np.arange(animals)[:, None]
@@ -109,7 +117,7 @@ def _longest(
     return longest
 
 
-def _apart(
+def _one_at_a_time(
     first: Int64[np.ndarray, "piece"],
     last: Int64[np.ndarray, "piece"],
     odds: Float64[np.ndarray, "piece animal"],

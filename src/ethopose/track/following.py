@@ -264,10 +264,12 @@ def _stitched(pieces: _Pieces, world: World, animals: int | None) -> tuple[Int64
     costs = joins if looks is None else looks.add_to(joins, ends)
     if animals is None:
         return settled(ends, joins, sure_paths(costs, len(ends.first)), looks)
-    starts = [least_paths(costs, -WORTH * ends.worth, animals)]
-    if looks is not None and (alike := by_looks(ends, looks, animals)) is not None:
-        starts.append(alike.path)
-    ways = [settled(ends, joins, filled(ends, costs, start, animals), looks) for start in starts]
+    worth = -WORTH * ends.worth
+    starts = [(costs, least_paths(costs, worth, animals))]
+    if looks is not None and (groups := by_looks(ends, looks, animals)) is not None:
+        apart = groups.apart(costs)
+        starts += [(apart, least_paths(apart, worth, animals)), (costs, groups.path)]
+    ways = [settled(ends, joins, filled(ends, of, path, animals), looks) for of, path in starts]
     return min(ways, key=lambda way: _cost(pieces, joins, *way))
 
 

@@ -49,6 +49,12 @@ class Joins:
     start: Int64[np.ndarray, "piece+1"]
     cost: Float64[np.ndarray, "join"]
 
+    @property
+    def pairs(self) -> tuple[Int64[np.ndarray, "join"], Int64[np.ndarray, "join"]]:
+        """The two pieces of each."""
+        one = np.repeat(np.arange(len(self.after)), np.diff(self.start))
+        return one, self.after[one] + np.arange(len(one)) - self.start[one]
+
     def between(
         self, one: Int64[np.ndarray, "pair"], other: Int64[np.ndarray, "pair"]
     ) -> Float64[np.ndarray, "pair"]:

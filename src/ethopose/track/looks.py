@@ -82,8 +82,7 @@ class Looks:
     def add_to(self, joins: Joins, ends: Ends) -> Joins:
         """The joins, with what the pieces' looks say in their costs."""
         means = self.means(np.arange(len(ends.first)))
-        one = np.repeat(np.arange(len(ends.first)), np.diff(joins.start))
-        other = joins.after[one] + np.arange(len(one)) - joins.start[one]
+        one, other = joins.pairs
         cost = joins.cost.copy()
         for begin in range(0, len(cost), AT_ONCE):
             here = slice(begin, begin + AT_ONCE)

@@ -187,8 +187,7 @@ def _augment(flow: Flow, search: Search, last: int) -> None:
 def sure_paths(joins: Joins, pieces: int) -> Int64[np.ndarray, "piece"]:
     """The path that each piece lies on, where nobody knows how many there are: the best joins one after the
     other, as long as one animal is likelier than two."""
-    one = np.repeat(np.arange(pieces), np.diff(joins.start))
-    other = joins.after[one] + np.arange(len(one)) - joins.start[one]
+    one, other = joins.pairs
     good = np.flatnonzero(joins.cost < 0)
     good = good[np.argsort(joins.cost[good], kind="stable")]
     before = _chosen(one[good], other[good], pieces)
