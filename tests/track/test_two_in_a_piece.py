@@ -5,7 +5,7 @@ import pytest
 
 from ethopose.track.alike import by_looks, nats, overlaps
 from ethopose.track.changes import changes, moments
-from ethopose.track.likeness import Blocking, likeness
+from ethopose.track.likeness import SPAN, Blocking, likeness
 from ethopose.track.looks import Looks
 from ethopose.track.pieces import Ends
 
@@ -70,6 +70,17 @@ def test_the_end_of_a_piece_that_is_another_animal_is_told_by_a_piece_that_it_me
     assert not changes(looks.model, looks.blocks)  # five rows are too few for that
     assert cuts(overlaps(ends, looks, 3)) == [(0, 401), (3, 406)]
     assert cuts(overlaps(ends, looks, 0)) == []
+
+
+def test_looks_may_change_any_number_of_times_within_a_piece():
+    blocks = 3000
+    frame = np.arange(blocks * SPAN)
+    vector = LOOK[frame // (2 * SPAN) % 2].astype(np.float32)
+    _, looks = looks_of(*rows_of([[(0, 0, 699)], [(1, 0, 699)]]))
+    gathered = Blocking()
+    gathered(np.zeros(len(frame), int), frame, vector)
+    found = changes(looks.model, gathered.blocks())
+    assert len(found) == blocks / 2 - 1
 
 
 def test_groups_are_the_animals_and_likelier_than_any_other_paths():

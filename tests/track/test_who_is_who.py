@@ -136,6 +136,22 @@ def vanishing(dimensions: int) -> Herd:
     return some.without(some.frame % 300 >= 200)
 
 
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.integers(1, 2399), max_size=6).map(sorted))
+def test_borders_leave_no_trace_where_pieces_are_cut_by_looks_and_joined(edges):
+    some = vanishing(16)
+    mean = [some.vector[some.animal == animal].mean(0) for animal in (0, 1)]
+    exchanged = (some.frame >= 1270) & (some.frame < 1340)  # in the midst of two tracklets
+    some.vector[exchanged] += np.stack([mean[1] - mean[0], mean[0] - mean[1]])[some.animal[exchanged]]
+    whole, sure, known = tracked(some, 2, looks=True)
+    assert {1270, 1340} <= set(known.cuts.frame.tolist()) - set(known.learned.cuts.frame.tolist())
+    assert len(known.links.one) >= 14
+    with patch.object(following, "CHUNK", 64):
+        again, sure_again, _ = tracked(some, 2, looks=True, parts=edges)
+    assert np.array_equal(whole, again)
+    assert np.array_equal(sure, sure_again, equal_nan=True)
+
+
 def test_looks_tell_animals_that_come_back_elsewhere():
     some = vanishing(16)
     track, _, known = tracked(some, 2, looks=True)

@@ -83,9 +83,10 @@ def overlaps(ends: Ends, looks: Looks, animals: int) -> Moments:
 
 
 def _meeting(ends: Ends, groups: Groups) -> Iterator[Int64[np.ndarray, "2"]]:
-    """Pieces that are clearly of a group, each with one of it that is there at the same time."""
-    for piece in np.flatnonzero((groups.path < 0) & (groups.clear > CLEAR)):
-        there = (ends.first <= ends.last[piece]) & (ends.last >= ends.first[piece])
+    """Two pieces of one group, both clearly, that are there at the same time."""
+    clear = groups.clear > CLEAR
+    for piece in np.flatnonzero(clear & (groups.path < 0)):
+        there = clear & (ends.first <= ends.last[piece]) & (ends.last >= ends.first[piece])
         for other in np.flatnonzero(there & (groups.path == groups.likeliest[piece])):
             yield np.array([piece, other])
 
@@ -147,6 +148,7 @@ def nats(ends: Ends, looks: Looks, path: Int64[np.ndarray, "piece"]) -> float:
     """Nats by which the pieces' looks are likelier on these paths than each by itself: what an animal looks
     like is known ever better along its path, but for its walk (Kalman filter)."""
     model, seen = looks.model, _Seen.of(ends, looks)
+    usual = np.average(seen.mean, axis=0, weights=seen.rows) if seen.rows.any() else 0.0
     there = np.flatnonzero((path >= 0) & (seen.rows > 0))
     if not len(there):
         return 0.0
@@ -156,7 +158,6 @@ def nats(ends: Ends, looks: Looks, path: Int64[np.ndarray, "piece"]) -> float:
     mean, rows = seen.mean[there], seen.rows[there]
     length = ends.last[there] - ends.first[there]
     own = (1 / (model.share * rows) + model.drift * length / 12)[:, None] + model.shifted
-    usual = np.average(mean, axis=0, weights=rows)
     return float(_along(path[there], middle, mean - usual, own, model.between, model.drift))
 
 

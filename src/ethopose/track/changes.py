@@ -34,17 +34,23 @@ def changes(model: Likeness, blocks: Blocks) -> list[Change]:
     mean = blocks.mean @ model.axes
     found: list[Change] = []
     start = np.flatnonzero(np.diff(blocks.piece, prepend=-1))
-    for first, end in zip(start, np.append(start[1:], len(blocks)), strict=True):
-        _split(model, blocks, mean, (int(first), int(end)), found)
+    spans = list(zip(start.tolist(), [*start[1:].tolist(), len(blocks)], strict=True))
+    while spans:
+        first, end = spans.pop()
+        worst = _worst(model, blocks, mean, first, end)
+        if worst is not None:
+            middle, change = worst
+            found.append(change)
+            spans += [(first, middle), (middle, end)]
     return sorted(found, key=lambda change: (change.first, change.piece))
 
 
-def _split(
-    model: Likeness, blocks: Blocks, mean: np.ndarray, span: tuple[int, int], found: list[Change]
-) -> None:
-    first, end = span
+def _worst(
+    model: Likeness, blocks: Blocks, mean: np.ndarray, first: int, end: int
+) -> tuple[int, Change] | None:
+    """Where blocks of a piece are least alike on both sides, if they are of two animals: from which on."""
     if end - first < 2:
-        return
+        return None
     count = blocks.count[first:end].astype(np.float64)
     rows = np.concatenate([[0], np.cumsum(count)])
     total = np.concatenate([np.zeros((1, mean.shape[1])), np.cumsum(mean[first:end] * count[:, None], 0)])
@@ -56,12 +62,11 @@ def _split(
     frames = (blocks.time[first + high - 1] - blocks.time[first + low]) * SPAN / 2
     odds = model.same(one, other, 1 / (1 / before + 1 / after), frames)
     worst = int(odds.argmin())
-    if odds[worst] < -CHANGED:
-        middle = first + int(at[worst])
-        begun, ended = (int(blocks.time[each]) * SPAN for each in (middle - 1, middle))
-        found.append(Change(int(blocks.piece[middle]), begun, ended + SPAN - 1, one[worst], other[worst]))
-        _split(model, blocks, mean, (first, middle), found)
-        _split(model, blocks, mean, (middle, end), found)
+    if odds[worst] >= -CHANGED:
+        return None
+    middle = first + int(at[worst])
+    begun, ended = (int(blocks.time[each]) * SPAN for each in (middle - 1, middle))
+    return middle, Change(int(blocks.piece[middle]), begun, ended + SPAN - 1, one[worst], other[worst])
 
 
 def moments(found: Sequence[Change], model: Likeness, rows: Iterable[Rows]) -> Moments:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 from jaxtyping import Int64
 
@@ -34,23 +36,20 @@ class _Line:
     """The pieces of a path in order."""
 
     def __init__(self, ends: Ends, pieces: Int64[np.ndarray, "piece"]) -> None:
-        self._ends, self._pieces = ends, pieces.tolist()
-
-    def _place(self, piece: int) -> int:
-        return int(np.searchsorted(self._ends.first[self._pieces], self._ends.first[piece]))
+        self._ends, self._pieces, self._begun = ends, pieces.tolist(), ends.first[pieces].tolist()
 
     def cost(self, joins: Joins, piece: int) -> float:
         """Of the joins with what comes before and after; infinite where there is something already."""
-        place = self._place(piece)
-        around = self._pieces[max(place - 1, 0) : place], self._pieces[place : place + 1]
-        total = 0.0
-        for before, after in ((around[0], [piece]), ([piece], around[1])):
-            if before and after:
-                if self._ends.last[before[0]] >= self._ends.first[after[0]]:
-                    return float("inf")
-                total += min(float(joins.between(np.array(before), np.array(after))[0]), FAR)
-        return total
+        place = bisect_left(self._begun, self._ends.first[piece])
+        before, after = self._pieces[max(place - 1, 0) : place], self._pieces[place : place + 1]
+        one = np.array([*before, *[piece] * len(after)], np.int64)
+        other = np.array([*[piece] * len(before), *after], np.int64)
+        if (self._ends.last[one] >= self._ends.first[other]).any():
+            return float("inf")
+        return float(np.minimum(joins.between(one, other), FAR).sum())
 
     def insert(self, piece: int) -> None:
         """Take it."""
-        self._pieces.insert(self._place(piece), piece)
+        place = bisect_left(self._begun, self._ends.first[piece])
+        self._pieces.insert(place, piece)
+        self._begun.insert(place, int(self._ends.first[piece]))
