@@ -37,7 +37,8 @@ def format_for(path: Path | str, name: str | None = None) -> Format:
         found = next((known for known in FORMATS.values() if Path(path).name.endswith(known.suffix)), None)
         what = f"no format has the suffix of {Path(path).name!r}"
     if found is None:
-        raise FormatError(what, where=path, fix=f"name one of {', '.join(FORMATS)}")
+        fix = f"name one of {', '.join(FORMATS)}; in a video, ethopose predict finds poses"
+        raise FormatError(what, where=path, fix=fix)
     return found
 
 

@@ -47,7 +47,7 @@ def read_spec(folder: Path) -> Spec:
     """What a network needs. Raises `ModelError`."""
     try:
         return Spec.model_validate(yaml.safe_load((folder / SPEC).read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         fix = "name a folder that ethopose reid train wrote"
         raise ModelError(f"not a network of looks: there is no {SPEC}", where=folder, fix=fix) from None
     except (OSError, ValueError, yaml.YAMLError) as error:

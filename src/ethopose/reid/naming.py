@@ -104,7 +104,8 @@ def train(
         what = (
             "the animals are not told apart by their looks" if learned.rows else "too few animals at one time"
         )
-        raise ModelError(f"{what} (area under the curve {learned.told.auc:.2f})", where=sources[0].path)
+        told = f"{what} (area under the curve {learned.told.auc:.2f})"
+        raise ModelError(told, where=sources[0].path, fix="train on tracks that were looked at and corrected")
     gallery = gallery_of(
         *(_seen(source, lesson, learned.network) for source, lesson in zip(sources, lessons, strict=True))
     )
