@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from herds import BODY, apart, crossing, herd, switches, write_herd
 import ethopose
 from ethopose.core import DataError, ResultError, UsageError
 from ethopose.formats import read_poses
-from ethopose.store import read
+from ethopose.store import Joins, read, write_joins
 from ethopose.track import steps
 from ethopose.track.result import tracked_path
 
@@ -71,6 +72,59 @@ def test_what_a_model_said_of_individuals_goes_through_both_steps(tmp_path):
     stitched = ethopose.track(pieces, step="stitch", animals=4)
     assert set(stitched.tracks) == set(skeleton.individuals)
     same(stitched, ethopose.track(source, tmp_path / "both.ethopose", animals=4))
+
+
+def exchanged(folder, frame=300):
+    """A result of two who never meet and whose model says, from a frame on, that each is the other."""
+    some = herd(apart(600, 2))
+    said = np.where(some.frame < frame, some.animal, 1 - some.animal)
+    columns = {"individual": said.astype(np.int16), "identity_score": np.full(len(said), 0.8, np.float32)}
+    source = write_herd(folder, some, skeleton=replace(BODY, individuals=("anna", "bert")), **columns)
+    return source, said
+
+
+@pytest.mark.parametrize("animals", [2, None])
+def test_pieces_that_hold_two_animals_are_cut_by_either_way(tmp_path, animals):
+    source, said = exchanged(tmp_path / "herd.ethopose")
+    pieces = ethopose.track(source, step="tracklets")
+    assert len(pieces.tracks) == 2
+    stitched = ethopose.track(pieces, step="stitch", animals=animals)
+    assert len(stitched.joins) == 2
+    assert np.array_equal(np.array(stitched.tracks)[stitched.track], np.array(["anna", "bert"])[said])
+    same(stitched, ethopose.track(source, tmp_path / "both.ethopose", animals=animals))
+
+
+def test_what_a_person_put_right_or_another_tool_made_is_not_cut(tmp_path):
+    source, _ = exchanged(tmp_path / "herd.ethopose")
+    pieces = ethopose.track(source, step="tracklets")
+    corrected = ethopose.tracks.rename(pieces, pieces.tracks[0], "zoe")
+    path = shutil.copytree(pieces.path, tmp_path / "others.ethopose") / "manifest.json"
+    told = json.loads(path.read_text())
+    del told["settings"]["track"]
+    path.write_text(json.dumps(told))
+    for there in (corrected, read(path.parent)):
+        stitched = ethopose.track(there, tmp_path / "out.ethopose", step="stitch", animals=2, overwrite=True)
+        for number in range(2):
+            assert len(set(stitched.track[there.track == number])) == 1
+
+
+def test_joins_of_before_are_left_where_both_sides_are_still_together(tmp_path):
+    source, _ = exchanged(tmp_path / "herd.ethopose")
+    pieces = ethopose.track(source, step="tracklets")
+    rows = Joins(
+        *(np.array(each) for each in ([0, 1, 1], [99, 295, 399], [100, 305, 400], [1.0, 1, 1], [1, -1, 0])),
+        *np.zeros((2, 3), np.float32),
+    )
+    write_joins(pieces.path, rows)
+    stitched = ethopose.track(pieces, step="stitch", animals=2)
+    kept = stitched.joins[np.isin(stitched.joins.after, rows.after)]
+    assert kept.after.tolist() == [100, 400]
+    of = [
+        set(stitched.track[(pieces.track == number) & (pieces.frame == frame)])
+        for number, frame in ((0, 100), (1, 400))
+    ]
+    assert [{int(track)} for track in kept.track] == of
+    assert kept.rival.tolist() == [1 - int(track) for track in kept.track]
 
 
 def test_stitching_splits_nothing_and_pieces_are_those_that_a_person_made(tmp_path):

@@ -46,9 +46,8 @@ def track(
         video: where the video lies now, of a file of poses, or for `crop`, `both` and `flow`.
         progress: told what is done, how many frames of it, and of how many.
         how: the fields of `Tracking`. `step="tracklets"` and then, of its result, `step="stitch"` come to the
-            same tracks as both at once, but for tracklets in which looks tell two animals: only at once are
-            these cut. With `animals` there are at most so many tracks, through the whole video; without,
-            poses are joined as long as that is likelier than that they are of two animals.
+            same tracks as both at once. With `animals` there are at most so many tracks, through the whole
+            video; without, poses are joined as long as that is likelier than that they are of two animals.
             Where the model tells individuals apart, what it said counts, over each track as a whole. Another
             `method` is a tracker of another tool, with its `options`: `ellipse`, `box`, `skeleton`
             (DeepLabCut 3.0.1; stitched where `animals` is given), `simple`, `flow`, `sort`, `bytetrack`,

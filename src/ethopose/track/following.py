@@ -156,14 +156,14 @@ def follow(
 
     `spool` is filled with the tracklets of the chunks (`in_chunks`) of `parts`, whose vectors count where
     `looks` is true and they tell animals apart; where it is known how well (area under the curve), it is
-    that. Where it is filled already, with pieces of which is `given` what else is known, none of these is
-    cut. Without `join` each piece is a track.
+    that, and pieces that hold two animals are cut. It may be filled already, with pieces of which is `given`
+    what else is known. Without `join` each piece is a track.
     """
     told = progress or (lambda what, frames: None)
     learned = given or associated(parts, spool, told)
-    video = _Video(parts, spool, told, looks)
+    video = _Video(parts, spool, told, join and looks)
     pieces = _pieces(video, learned)
-    if given is None:
+    if not learned.whole:
         pieces = _cut(video, learned, pieces, animals)
     path, links = np.arange(len(pieces.ends.first)), no_links()
     if join:
@@ -179,6 +179,7 @@ class Learned(NamedTuple):
     cuts: Cuts
     number: int  # of tracklets
     usual: float  # how much of an animal rows look, at their middle
+    whole: bool = False  # whether looks may cut no piece
 
 
 class _Video(NamedTuple):
@@ -314,7 +315,7 @@ class _Gathered:
 
 def _gathered(video: _Video, learned: Learned) -> _Gathered:
     """What is known of each piece."""
-    _, cuts, number, usual = learned
+    cuts, number, usual = learned.cuts, learned.number, learned.usual
     gathered = None
     for rows, tracklets, piece in video.chunks(cuts, "gathering"):
         if gathered is None:

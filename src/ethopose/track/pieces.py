@@ -137,9 +137,10 @@ class Ends(NamedTuple):
 
 
 def ends_of(pieces: Pieces) -> tuple[Ends, Int64[np.ndarray, "end"]]:
-    """The ends of the pieces that have rows, in the order in which they begin, and which pieces these are."""
+    """The ends of the pieces that have rows, in the order in which they begin (and end, and lie, however they
+    are counted), and which pieces these are."""
     there = np.flatnonzero(pieces.rows)
-    there = there[np.lexsort((pieces.last[there], pieces.first[there]))]
+    there = there[np.lexsort((pieces.head[there, 0, 0], pieces.last[there], pieces.first[there]))]
     own = Pieces(*(array[there] for array in pieces))
     rows = np.arange(len(there))
     newest = own.rows - 1

@@ -31,6 +31,7 @@ from ethopose.store import (
     Result,
     Writer,
     adopt,
+    join_joins,
     no_joins,
     plain_columns,
     read,
@@ -44,7 +45,7 @@ from ethopose.track.following import Followed, Rows, follow, in_chunks
 from ethopose.track.naming import Names, counted, named, tracklets
 from ethopose.track.peers import OURS, STITCH, TRACKLETS
 from ethopose.track.spool import DiskSpool
-from ethopose.track.steps import PLACE, Stream, formats_of, given, learned_note, names_of, with_former
+from ethopose.track.steps import PLACE, Stream, formats_of, former, given, learned_note, names_of
 
 AT_ONCE, THREADS = 16, 2  # parts that are written
 LOOKS = "looks"  # kind of the appearance vectors that were learned
@@ -141,8 +142,8 @@ def _followed(
         stream = Stream(told_of, 4)
         tracked = (_tracked(part, stream.next(len(part.poses)), names) for part in source)
         _write(writer, source, tracked, told, vectors)
-    joins = joins_of(followed)
-    write_joins(writer.path, with_former(source, followed, joins) if stitch else joins)
+    joins = joins_of(followed), *([former(source, followed)] if stitch else [])
+    write_joins(writer.path, join_joins(joins))
     if not join:
         notes["learned"] = learned_note(followed.learned)
     if np.isfinite(followed.told):

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from ethopose.core import DataError
 from ethopose.formats import FORMATS, Format
 from ethopose.formats.exports import formats_named
-from ethopose.store import TRACKING, Joins, Result, join_joins
+from ethopose.store import TRACKING, Joins, Result
 from ethopose.track.following import Followed, Learned, Parts, Progress, Spool, associated, in_chunks
 from ethopose.track.joins import World
 from ethopose.track.peers import STITCH, TRACKLETS
@@ -58,7 +58,7 @@ def given(source: Result, parts: Parts, spool: Spool, told: Progress) -> Learned
             track, *place = tracks.next(len(rows))
             spool.add(Tracklets(track.astype(np.int64), np.stack(place, -1).astype(np.float32), NO_DOUBT))
             told("reading", int(rows.frame[-1]) + 1)
-    return learned._replace(cuts=cuts_of([]), number=len(source.tracks))
+    return learned._replace(cuts=cuts_of([]), number=len(source.tracks), whole=_stay_whole(source))
 
 
 def learned_note(learned: Learned) -> JsonValue:
@@ -77,6 +77,13 @@ def _left(source: Result) -> Learned | None:
         return None
     *world, usual = (float(str(each)) for each in number)
     return Learned(World(*world), cuts_of([]), 0, usual)
+
+
+def _stay_whole(source: Result) -> bool:
+    """Whether none of the tracks may be cut: those of other tools, and what a person put right."""
+    settings = source.manifest.settings
+    own = settings.get("track")
+    return "corrections" in settings or not (isinstance(own, dict) and own.get("step") == TRACKLETS)
 
 
 class _Renaming:
@@ -107,14 +114,15 @@ def _tracks(source: Result, more: Iterable[str]) -> Iterator[Float64[np.ndarray,
         yield np.stack([poses.track.astype(np.float64), *(part.extra[name] for name in more)])
 
 
-def with_former(source: Result, followed: Followed, joins: Joins) -> Joins:
-    """The joins, and those that the pieces were made of before."""
+def former(source: Result, followed: Followed) -> Joins:
+    """The joins that the pieces were made of before, but for those that were cut."""
     known = np.append(np.append(followed.path, -1)[followed.place], -1)
-    old = source.joins
-    track, rival = known[old.track], known[old.rival]
+    old, cuts = source.joins, followed.cuts
+    own, other = old.track.astype(np.int64), old.rival.astype(np.int64)
+    track, rival = known[cuts.piece(own, old.after)], known[cuts.piece(other, old.after)]
+    left = (track >= 0) & (track == known[cuts.piece(own, old.before)])
     rival = np.where(rival == track, -1, rival)
-    moved = replace(old, track=track.astype(np.int32), rival=rival.astype(np.int32))[track >= 0]
-    return join_joins([joins, moved])
+    return replace(old, track=track.astype(np.int32), rival=rival.astype(np.int32))[left]
 
 
 def formats_of(names: Sequence[str] | None, method: str, step: str | None) -> list[Format]:
