@@ -171,7 +171,12 @@ def test_a_format_is_found_by_name_or_by_suffix():
     assert format_for("clip.slp", "csv").name == "csv"
 
 
-@pytest.mark.parametrize(("path", "name"), [("clip.mp4", None), ("clip.slp", "xls")])
+def test_who_names_a_video_is_told_what_finds_poses_in_it():
+    with pytest.raises(FormatError, match="ethopose predict finds poses"):
+        format_for(Path("clip.MP4"))
+
+
+@pytest.mark.parametrize(("path", "name"), [("clip.xls", None), ("clip.slp", "xls")])
 def test_an_unknown_format_is_refused_with_the_names_there_are(path, name):
     with pytest.raises(FormatError, match="csv, slp"):
         format_for(path, name)

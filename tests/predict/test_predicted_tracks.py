@@ -185,7 +185,7 @@ def test_files_beside_it_have_tracks_but_those_that_are_written_before(own_clip,
 def test_another_number_of_animals_is_another_result(own_clip, tiny):
     ethopose.predict(own_clip, tiny("bottom-up"), animals=1, **PLAIN)
     for options in ({}, {"animals": 2}, {"track": False}):
-        with pytest.raises(ResultError, match="setting track"):
+        with pytest.raises(ResultError, match=r"setting track.*ethopose track finds other tracks"):
             ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN, **options)
     replaced = ethopose.predict(own_clip, tiny("bottom-up"), overwrite=True, **PLAIN)
     assert replaced.manifest.settings["track"]["animals"] is None
@@ -196,6 +196,8 @@ def test_the_command_line_says_how_many(own_clip, tiny, ethopose_says):
     said = ethopose_says("--json", *words, "--animals", 2)
     told = json.loads(said.out)["videos"][str(own_clip)]
     assert read(told["result"]).manifest.settings["track"]["animals"] == 2
+    assert (told["tracks"], told["unsure_joins"]) == (2, int(read(told["result"]).joins.unsure.sum()))
+    assert "2 tracks" in ethopose_says(*words, "--animals", 2).out
     said = ethopose_says("--json", *words, "--no-track", "--overwrite")
     told = json.loads(said.out)["videos"][str(own_clip)]
     assert read(told["result"]).tracks == ()

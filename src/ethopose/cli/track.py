@@ -105,8 +105,9 @@ def track(
     rows = [
         ("result", str(tracked.path)),
         ("tracks", _names(tracked.tracks)),
-        ("joins", f"{len(joins)}, of which {unsure} are unsure (less than {UNSURE:.0%})"),
     ]
+    if len(joins):
+        rows.append(("joins", f"{len(joins)}, of which {unsure} are unsure (less than {UNSURE:.0%})"))
     if looks := _looks(tracked.manifest.provenance.get("tracked")):
         data |= {"appearance": looks}
         rows.append(("looks", _said(looks)))

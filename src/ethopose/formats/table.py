@@ -6,6 +6,7 @@ from pathlib import Path
 from ethopose.core import FormatError
 from ethopose.formats import csv, dlc_pickles, dlc_predictions, dlc_tracklets, dlc_tracks, slp
 from ethopose.formats.format import Format, PoseFile
+from ethopose.media import VIDEO_SUFFIXES
 
 FORMATS: dict[str, Format] = {
     form.name: form
@@ -34,10 +35,12 @@ def format_for(path: Path | str, name: str | None = None) -> Format:
         found = FORMATS.get(name)
         what = f"no format is named {name!r}"
     else:
-        found = next((known for known in FORMATS.values() if Path(path).name.endswith(known.suffix)), None)
+        found = next((form for form in FORMATS.values() if Path(path).name.endswith(form.suffix)), None)
         what = f"no format has the suffix of {Path(path).name!r}"
     if found is None:
-        fix = f"name one of {', '.join(FORMATS)}; in a video, ethopose predict finds poses"
+        video = name is None and Path(path).suffix.lower() in VIDEO_SUFFIXES
+        known = f"name one of {', '.join(FORMATS)}"
+        fix = "ethopose predict finds poses in a video, render draws them" if video else known
         raise FormatError(what, where=path, fix=fix)
     return found
 

@@ -46,6 +46,8 @@ class Report:
                 "files": [str(file) for file in self.files[video]],
                 "frames": len(result.frames),
                 "animals": len(result),
+                "tracks": len(result.tracks),
+                "unsure_joins": int(result.joins.unsure.sum()),
                 "undecodable_frames": self.losses.get(video, 0),
             }
             for video, result in self.results.items()
@@ -60,7 +62,7 @@ class Report:
             counts = f"{len(result)} animals in {len(result.frames)} frames"
             lost = f", {self.losses[video]} frames could not be read" if video in self.losses else ""
             files = "".join(f"\n{file}" for file in (result.path, *self.files[video]))
-            lines.append((video.name, counts + lost + files))
+            lines.append((video.name, counts + lost + _tracks(result) + files))
         if self.failures:
             names = ", ".join(video.name for video in self.failures)
             of = f"{len(self.failures)} of {len(self.failures) + len(self.results)} videos"
@@ -70,3 +72,10 @@ class Report:
             speed = f"{profile.rate:.1f} frames/s, {profile.wall:.1f} s in all"
             lines.append(("computed", f"{profile.frames} frames, {speed}"))
         return lines
+
+
+def _tracks(result: Result) -> str:
+    """How many there are, if any, and how much of that is unsure."""
+    unsure = int(result.joins.unsure.sum())
+    doubt = f" ({unsure} of {len(result.joins)} joins unsure)" if unsure else ""
+    return f"\n{len(result.tracks)} tracks{doubt}" if result.tracks else ""

@@ -181,7 +181,7 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
     if different and (old.parts or old.state == "finished"):  # a start that failed holds nothing
         what = f"the result here is another one: {'; '.join(different)}"
         fix = "--overwrite replaces it, -o writes elsewhere"
-        if all(each.startswith("the setting track ") for each in different):
+        if old.own_tracks and all(each.startswith("the setting track ") for each in different):
             fix = f"ethopose track finds other tracks of the same poses; {fix}"
         raise ResultError(what, where=path, fix=fix)
     if different:
