@@ -175,3 +175,5 @@ def test_the_commands_say_who_is_who(tuesday, model, tmp_path, ethopose_says):
     told = json.loads(said.out)[0]
     assert {each["name"] for each in told["names"].values()} >= {"anna", "cleo"}
     assert told["unsure"] == []
+    said = ethopose_says("reid", "apply", tuesday[0].path, "-m", model, "-o", tmp_path / "named.ethopose")
+    assert all(f"{each['name']} ({each['certainty']:.0%})" in said.out for each in told["names"].values())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
 
 from ethopose.cli.screen import Screen
 from ethopose.core import UsageError
+
+if TYPE_CHECKING:
+    from ethopose.reid import Named
 
 HELP = """Names that carry over: learn what animals look like, and find them again in other videos.
 
@@ -92,8 +95,16 @@ def apply(
             done = reid.apply(result, model, out, video=video, overwrite=overwrite, progress=bar)
             names = {track: {"name": name, "certainty": sure} for track, (name, sure) in done.names.items()}
             data.append({"result": str(done.result.path), "names": names, "unsure": list(done.unsure)})
-            rows += [("result", str(done.result.path)), ("tracks", ", ".join(done.result.tracks))]
+            rows += [("result", str(done.result.path)), ("tracks", _names(done))]
             for track in done.unsure:
                 name, sure = done.names[track]
                 rows.append(("unsure", f"{track} may be {name} ({sure:.0%}); it keeps its name"))
     screen.report(data, rows)
+
+
+def _names(done: Named) -> str:
+    """The tracks, and how sure those are that the model named."""
+    named = {
+        name: f"{name} ({sure:.0%})" for track, (name, sure) in done.names.items() if track not in done.unsure
+    }
+    return ", ".join(named.get(track, track) for track in done.result.tracks)

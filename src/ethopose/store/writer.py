@@ -180,10 +180,7 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
         return asked
     if different and (old.parts or old.state == "finished"):  # a start that failed holds nothing
         what = f"the result here is another one: {'; '.join(different)}"
-        fix = "--overwrite replaces it, -o writes elsewhere"
-        if old.own_tracks and all(each.startswith("the setting track ") for each in different):
-            fix = f"ethopose track finds other tracks of the same poses; {fix}"
-        raise ResultError(what, where=path, fix=fix)
+        raise ResultError(what, where=path, fix=_way_out(old, different))
     if different:
         return asked
     whole = tuple(part for part in old.parts if is_whole(path, part))
@@ -192,6 +189,15 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
     provenance = {**old.provenance, **asked.provenance}
     provenance.pop(TRACKING, None)
     return asked.model_copy(update={"parts": whole, "provenance": provenance})
+
+
+def _way_out(old: Manifest, different: list[str]) -> str:
+    fix = "--overwrite replaces it, -o writes elsewhere"
+    if all(each.startswith("the setting corrections ") for each in different):
+        return f"to go on from it, correct that one; {fix}"
+    if old.own_tracks and all(each.startswith("the setting track ") for each in different):
+        return f"ethopose track finds other tracks of the same poses; {fix}"
+    return fix
 
 
 def _is_vacant(path: Path) -> bool:
