@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment, linprog
 
-from ethopose.track import following
+from ethopose.track import rows
 from ethopose.track.assignment import assign
 from ethopose.track.joins import Joins
 from ethopose.track.paths import least_paths
@@ -121,7 +121,7 @@ def test_borders_of_parts_leave_no_trace(edges, looks):
     both = np.concatenate([apart(300, 2), crossing(300) + np.array([0, 60])], 1)
     some = herd(both, dimensions=4, seed=3)
     whole, sure, _ = tracked(some, 4, looks=looks)
-    with patch.object(following, "CHUNK", 50):  # else all frames are one
+    with patch.object(rows, "CHUNK", 50):  # else all frames are one
         again, sure_again, _ = tracked(some, 4, looks=looks, parts=edges)
     assert np.array_equal(whole, again)
     assert np.array_equal(sure, sure_again, equal_nan=True)
@@ -146,7 +146,7 @@ def test_borders_leave_no_trace_where_pieces_are_cut_by_looks_and_joined(edges):
     whole, sure, known = tracked(some, 2, looks=True)
     assert {1270, 1340} <= set(known.cuts.frame.tolist()) - set(known.learned.cuts.frame.tolist())
     assert len(known.links.one) >= 14
-    with patch.object(following, "CHUNK", 64):
+    with patch.object(rows, "CHUNK", 64):
         again, sure_again, _ = tracked(some, 2, looks=True, parts=edges)
     assert np.array_equal(whole, again)
     assert np.array_equal(sure, sure_again, equal_nan=True)

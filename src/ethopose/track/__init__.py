@@ -2,7 +2,8 @@
 
 from ethopose.track import tracks
 from ethopose.track.asked import Tracking, Vectors
-from ethopose.track.following import Followed, Memory, Rows, follow, in_chunks, in_pieces
+from ethopose.track.first_pass import in_pieces
+from ethopose.track.following import Followed, follow
 from ethopose.track.likeness import SHIFT
 from ethopose.track.result import (
     LOOKS,
@@ -11,8 +12,9 @@ from ethopose.track.result import (
     track_result,
     tracked_path,
 )
+from ethopose.track.rows import Rows, in_chunks
 from ethopose.track.settling import NAT
-from ethopose.track.spool import DiskSpool
+from ethopose.track.spool import DiskSpool, Memory
 
 __all__ = [
     "LOOKS",

@@ -12,8 +12,10 @@ from jaxtyping import Int64
 
 from ethopose.core import Skeleton
 from ethopose.core.assignment import assignment
-from ethopose.track.following import Followed, Parts, Spool, in_chunks
+from ethopose.track.following import Followed
 from ethopose.track.peers import TRACKLETS
+from ethopose.track.rows import Parts, in_chunks
+from ethopose.track.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,10 @@ from ethopose.store import (
     write_joins,
 )
 from ethopose.track.asked import Appearance, Progress, Tracking, Vectors
-from ethopose.track.following import Followed, Rows, follow, in_chunks
+from ethopose.track.following import Followed, follow
 from ethopose.track.naming import Names, counted, named, tracklets
 from ethopose.track.peers import OURS, STITCH, TRACKLETS
+from ethopose.track.rows import Rows, in_chunks
 from ethopose.track.spool import DiskSpool
 from ethopose.track.steps import PLACE, Stream, formats_of, former, given, learned_note, names_of
 

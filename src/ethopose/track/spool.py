@@ -1,15 +1,40 @@
-"""Tracklets on disk, between one pass over a video and the next."""
+"""Tracklets kept, between one pass over a video and the next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO
+from dataclasses import dataclass, field
+from typing import IO, Protocol
 
 import numpy as np
 
 from ethopose.track.tracklets import Tracklets
 
 NO_DOUBT = np.empty((0, 4))
+
+
+class Spool(Protocol):
+    """Keeps the tracklets of a video chunk by chunk, and gives them again in order."""
+
+    def add(self, tracklets: Tracklets) -> None:
+        """Keep those of the next chunk."""
+        ...
+
+    def __iter__(self) -> Iterator[Tracklets]: ...
+
+
+@dataclass
+class Memory:
+    """A spool of what memory holds."""
+
+    kept: list[Tracklets] = field(default_factory=list)
+
+    def add(self, tracklets: Tracklets) -> None:
+        """Keep those of the next chunk."""
+        self.kept.append(tracklets)
+
+    def __iter__(self) -> Iterator[Tracklets]:
+        return iter(self.kept)
 
 
 class DiskSpool:

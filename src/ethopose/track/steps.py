@@ -14,11 +14,13 @@ from ethopose.core import DataError
 from ethopose.formats import FORMATS, Format
 from ethopose.formats.exports import formats_named
 from ethopose.store import TRACKING, Joins, Result
-from ethopose.track.following import Followed, Learned, Parts, Progress, Spool, associated, in_chunks
+from ethopose.track.first_pass import Learned, Progress, associated
+from ethopose.track.following import Followed
 from ethopose.track.joins import World
 from ethopose.track.peers import STITCH, TRACKLETS
 from ethopose.track.pieces import cuts_of
-from ethopose.track.spool import NO_DOUBT
+from ethopose.track.rows import Parts, in_chunks
+from ethopose.track.spool import NO_DOUBT, Spool
 from ethopose.track.tracklets import Tracklets
 
 PLACE = {"place.x": "px", "place.y": "px"}  # columns of tracklets: where each body is
