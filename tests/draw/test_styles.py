@@ -1,5 +1,7 @@
 """What the options of `ethopose render` change in a picture."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from ethopose.core import Poses, Skeleton, UsageError, no_poses
 from ethopose.draw import DETECTIONS, PALETTE, Style, overlay
 from ethopose.draw import result as rendering
 from ethopose.draw.detections import every_detection
-from ethopose.draw.overlay import PAPER
+from ethopose.draw.overlay import NOBODY, PAPER, track_places
 from ethopose.draw.trails import Trails
 from ethopose.media import open_video
 from ethopose.store import FrameTable, Manifest, ModelRecord, lists_of, peak_column, start
@@ -40,6 +42,21 @@ def test_a_skeleton_is_left_out():
     image = overlay(dark(), walker(20, track=1), style=Style(skeleton=False, labels=False))
     assert tuple(image[50, 60]) == PALETTE[1]
     assert not image[50, 35:45].any()
+
+
+def test_no_two_tracks_have_the_colour_of_one_and_who_has_none_is_grey():
+    known = replace(BODY, individuals=("animal_1", "animal_2", "animal_3"))
+    names = ("animal_1", "anna", "animal_3", "bert")  # as reid names them: individuals of a model, and others
+    colours = []
+    for track in (0, 1, 2, 3, -1):
+        individual = {0: 0, 2: 2, -1: 1}.get(track, -1)
+        one = replace(walker(20, track=track), skeleton=known, individual=np.full(1, individual, np.int16))
+        colours.append(tuple(overlay(dark(), one, style=Style(labels=False), names=names)[50, 60]))
+    assert colours == [PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3], NOBODY]
+    names = ("animal_1", "animal_2", "anna", "animal_3")  # the third track, and the third individual
+    assert track_places(names, known.individuals).tolist() == [0, 1, 3, 2]
+    alone = replace(walker(20, track=-1), skeleton=known, individual=np.full(1, 2, np.int16))
+    assert tuple(overlay(dark(), alone, style=Style(labels=False))[50, 60]) == PALETTE[2]
 
 
 def is_about(pixel, colour):

@@ -284,7 +284,15 @@ def test_the_commands_of_both_steps(tmp_path, ethopose_says):
     pieces = tmp_path / "herd.mp4.mice.tracklets.ethopose"
     said = ethopose_says("track", pieces, "--step", "stitch", "-n", 4, "--format", "dlc", "--json")
     assert json.loads(said.out)["files"] == [str(tmp_path / "herdmice_el.h5")]
-    assert switches(some, read(tmp_path / "herd.mp4.mice.tracked.ethopose").track) == 0
+    stitched = read(tmp_path / "herd.mp4.mice.tracked.ethopose")
+    assert switches(some, stitched.track) == 0
+    assert json.loads(said.out)["without_track"] == (stitched.track < 0).sum()
+    for method in ("ethopose", "ellipse"):
+        words = "-n", 1, "--method", method, "-o", tmp_path / f"{method}.ethopose"
+        said = ethopose_says("track", source.path, *words)
+        left = (read(tmp_path / f"{method}.ethopose").track < 0).sum()
+        assert left > 600
+        assert f"{left:,} of {len(source):,} animals in frames have no track" in " ".join(said.out.split())
     assert ethopose_says("track", source.path, "--step", "tracklets", "--review").code == 2
 
 

@@ -127,7 +127,8 @@ def _run(words: list[str], *, debug: bool) -> int:
 
 
 def _way_on(words: list[str]) -> str:
-    resume = " with --resume" if "train" in words and "--resume" not in words else ""
+    command = next((word for word in words if not word.startswith("-")), "")
+    resume = " with --resume" if command == "train" and "--resume" not in words else ""
     return f"start the same command again{resume} to continue"
 
 

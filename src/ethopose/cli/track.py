@@ -96,19 +96,25 @@ def track(
             doubts = ethopose.review(tracked, video=moved, clips=most, overwrite=overwrite, progress=bar)
     joins = tracked.joins
     unsure = int(joins.unsure.sum())
+    noted = tracked.manifest.provenance.get("tracked")
+    notes: dict[str, Any] = noted if isinstance(noted, dict) else {}
+    left = notes.get("without_track", 0)
     data: dict[str, Any] = {
         "result": str(tracked.path),
         "tracks": list(tracked.tracks),
         "joins": len(joins),
         "unsure_joins": unsure,
+        "without_track": left,
     }
     rows = [
         ("result", str(tracked.path)),
         ("tracks", _names(tracked.tracks)),
     ]
+    if left:
+        rows.append(("left out", f"{left:,} of {len(tracked):,} animals in frames have no track"))
     if len(joins):
         rows.append(("joins", f"{len(joins)}, of which {unsure} are unsure (less than {UNSURE:.0%})"))
-    if looks := _looks(tracked.manifest.provenance.get("tracked")):
+    if looks := notes.get("appearance"):
         data |= {"appearance": looks}
         rows.append(("looks", _said(looks)))
     if review:
@@ -118,12 +124,6 @@ def track(
         data["files"] = files
         rows.append(("files", "\n".join(files)))
     screen.report(data, rows)
-
-
-def _looks(tracked: Any) -> dict[str, Any]:
-    """What tracking noted of them."""
-    noted = tracked.get("appearance") if isinstance(tracked, dict) else None
-    return noted if isinstance(noted, dict) else {}
 
 
 def _said(looks: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def render_video(
     called. A frame that cannot be decoded stays in its place, black and with a note. Raises VideoError.
     """
     rows = PosesByFrame(poses)
-    trails = Trails(style.trail, style.scale) if style is not None and style.trail else None
+    trails = Trails(style.trail, style.scale, names) if style is not None and style.trail else None
     with VideoWriter(path, video.fps, video.shape) as writer:
         for block in video.blocks(frames, BLOCK):
             for frame, image, status in zip(block.frame, block.image, block.status, strict=True):

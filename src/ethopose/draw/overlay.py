@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 
 from ethopose.core import Poses
 
@@ -24,6 +25,7 @@ PALETTE = (
     (0, 114, 178),
 )
 INK, PAPER = (20, 20, 20), (255, 255, 255)
+NOBODY = (150, 150, 150)  # an animal without a track, where others have one
 FAR = 1 << 20  # px; beyond it a point is nonsense, and OpenCV's integers overflow
 SHIFT = 4  # OpenCV draws at sixteenths of a pixel
 
@@ -64,16 +66,17 @@ def overlay(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A copy of the frame with its poses: edges, keypoints, names; NaN keypoints are left out.
 
-    An animal's colour is its individual's, else its track's, else that of its place among the rows.
-    `poses` holds this frame's rows only; `names` are the tracks' names (individuals' are the skeleton's).
+    An animal's colour is its track's, grey where it has none and others have; without tracks that of its
+    individual, else of its place among the rows. `poses` holds this frame's rows only, `names` are those of
+    the tracks.
     """
     style = style or Style()
     canvas = image.copy()
     pen = Pen.for_frame(image.shape[0], image.shape[1], style.scale)
-    for row in range(len(poses)):
+    for row, place in enumerate(places(poses, names).tolist()):
         found = (np.abs(poses.xy[row]) < FAR).all(axis=1)  # NaN compares as not found
         sure = found & ~(poses.confidence[row] < style.cutoff)  # no confidence told: drawn as sure
-        own = PALETTE[identity(poses, row) % len(PALETTE)]
+        own = NOBODY if place < 0 else PALETTE[place % len(PALETTE)]
         by_keypoint = style.color_by == "keypoint"
         if style.skeleton:
             _draw_edges(canvas, poses, row, (found, sure), PAPER if by_keypoint else own, pen)
@@ -87,20 +90,30 @@ def overlay(
     return canvas
 
 
-def identity(poses: Poses, row: int) -> int:
-    """What gives an animal its colour: its individual, else its track, else its place among the rows."""
-    for identity in (int(poses.individual[row]), int(poses.track[row])):
-        if identity >= 0:
-            return identity
-    return row
+def places(poses: Poses, tracks: Sequence[str]) -> Int64[np.ndarray, "instance"]:
+    """Of each animal the place in the palette, which is its own within a frame; -1: it has no track, and
+    others have."""
+    if tracks:
+        place: np.ndarray = np.append(track_places(tracks, poses.skeleton.individuals), -1)[poses.track]
+        return place
+    rows = np.where(poses.track >= 0, poses.track, np.arange(len(poses)))
+    return np.where(poses.individual >= 0, poses.individual, rows).astype(np.int64)
+
+
+def track_places(tracks: Sequence[str], individuals: Sequence[str]) -> Int64[np.ndarray, "track"]:
+    """Of each track the place in the palette: of the individual that it is, else the next free one."""
+    known = {name: place for place, name in enumerate(individuals)}
+    taken = {known[name] for name in tracks if name in known}
+    free = (place for place in count() if place not in taken)
+    return np.array([known[name] if name in known else next(free) for name in tracks], np.int64)
 
 
 def _name(poses: Poses, row: int, tracks: Sequence[str]) -> str:
     individual, track = int(poses.individual[row]), int(poses.track[row])
+    if tracks:
+        return tracks[track] if track >= 0 else ""
     if 0 <= individual < len(poses.skeleton.individuals):
         return poses.skeleton.individuals[individual]
-    if 0 <= track < len(tracks):
-        return tracks[track]
     return str(track) if track >= 0 else ""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from ethopose.draw.figures import write_figure
-from ethopose.draw.overlay import INK, PALETTE
+from ethopose.draw.overlay import INK, PALETTE, track_places
 from ethopose.store import UNSURE, FrameTable, Joins, Result
 
 if TYPE_CHECKING:
@@ -92,9 +92,8 @@ def _presence(result: Result) -> Presence:
 
 
 def _colours(result: Result) -> UInt8[np.ndarray, "track 3"]:
-    """As in the labelled video: of the individual that a track is, else its own."""
-    known = result.skeleton.individuals
-    places = [known.index(name) if name in known else number for number, name in enumerate(result.tracks)]
+    """As in the labelled video."""
+    places = track_places(result.tracks, result.skeleton.individuals)
     return np.array([PALETTE[place % len(PALETTE)] for place in places], np.uint8)
 
 

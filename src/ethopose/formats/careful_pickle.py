@@ -65,10 +65,12 @@ def unpickle(content: bytes) -> Any:
         raise DataError(f"a damaged pickle ({error})") from error
 
 
-def mapping(content: bytes, key: str) -> dict[Any, Any]:
-    """A pickled mapping that has this key. Raises DataError."""
+def mapping(content: bytes, key: str | None = None) -> dict[Any, Any]:
+    """A pickled mapping that has this key, or any. Raises DataError."""
     data = unpickle(content)
-    if not isinstance(data, dict) or key not in data:
+    if not isinstance(data, dict):
+        raise DataError("it is no mapping")
+    if key is not None and key not in data:
         raise DataError(f"it is no mapping with the key {key!r}")
     return data
 

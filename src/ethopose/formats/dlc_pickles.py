@@ -226,19 +226,24 @@ def read_assemblies(path: Path) -> PoseFile:
     """Read the animals of every frame; keypoints have no names there. Raises `FormatError`."""
     with reading(path, "dlc-assemblies"):
         content = path.read_bytes()
-        data = mapping(content, UNIQUE)
+        data = mapping(content)
         frames = sorted(key for key in data if key != UNIQUE)
-        found = numbers([data[key] for key in frames], 3, content)
-        shapes = {array.shape[1:] for array in found}
+        told = [data[key] for key in frames]  # arrays, or lists of animals, as DeepLabCut 2 wrote them
+        counts = list(map(len, told))
+        check_size(sum(counts), content)
+        found = numbers([animal for each in told for animal in each], 2, content)
+        shapes = {array.shape for array in found}
+        shapes |= {each.shape[1:] for each in told if isinstance(each, np.ndarray) and each.ndim == 3}
         if len(shapes) > 1 or any(depth != 4 for _, depth in shapes):
             raise DataError("frames differ in the number of keypoints")
         n_keypoints = next(iter(shapes))[0] if shapes else 1
-        most = max((len(array) for array in found), default=0)
-        check_size(len(found) * most * n_keypoints * 12, content)
-        animals = np.full((len(found), most, n_keypoints, 3), ABSENT, np.float32)
-        for index, array in enumerate(found):
-            animals[index, : len(array)] = array[..., :3]
-        unique = single(data[UNIQUE], frames, content)
+        most = max(counts, default=0)
+        check_size(len(frames) * most * n_keypoints * 12, content)
+        animals = np.full((len(frames), most, n_keypoints, 3), ABSENT, np.float32)
+        if found:
+            there = np.arange(most) < np.array(counts)[:, None]
+            animals[there] = np.stack(found)[..., :3]
+        unique = single(data.get(UNIQUE, {}), frames, content)
         names = nameless("keypoint", n_keypoints), nameless("unique", unique.shape[1])
         return pose_file(names, np.array(frames, np.int64), animals, unique)
 

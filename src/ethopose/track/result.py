@@ -49,6 +49,7 @@ from ethopose.track.spool import DiskSpool
 from ethopose.track.steps import PLACE, Stream, formats_of, former, given, learned_note, names_of
 
 AT_ONCE, THREADS = 16, 2  # parts that are written
+LEFT = "without_track"  # in the provenance: how many rows
 LOOKS = "looks"  # kind of the appearance vectors that were learned
 TRACKED, PIECES = f".tracked{SUFFIX}", f".tracklets{SUFFIX}"
 
@@ -94,7 +95,7 @@ def track_result(
                 names = _followed(writer, source, how, notes, told, vectors)
                 notes |= {} if vectors is None else vectors.notes
             else:
-                names = _reproduced(writer, source, how, video, told)
+                names = _reproduced(writer, source, how, notes, told, video)
             notes["seconds"] = round((datetime.now(UTC) - began).total_seconds(), 3)
             writer.finish({TRACKING: notes}, tracks=names)
         export(read(out), files)
@@ -142,7 +143,7 @@ def _followed(
         told_of = (np.stack([*followed.of(rows, each), *each.place.T]) for rows, each in chunks)
         stream = Stream(told_of, 4)
         tracked = (_tracked(part, stream.next(len(part.poses)), names) for part in source)
-        _write(writer, source, tracked, told, vectors)
+        notes[LEFT] = _write(writer, source, tracked, told, vectors)
     joins = joins_of(followed), *([former(source, followed)] if stitch else [])
     write_joins(writer.path, join_joins(joins))
     if not join:
@@ -156,8 +157,9 @@ def _reproduced(
     writer: Writer,
     source: Result,
     how: Tracking,
-    video: Path | str | None,
+    notes: dict[str, JsonValue],
     told: Callable[[str, int], None],
+    video: Path | str | None,
 ) -> tuple[str, ...]:
     """All parts, as another tool's tracker has them."""
     images = None
@@ -166,7 +168,7 @@ def _reproduced(
         seen = video_of(source, video)
         images = (block.image[0] for block in seen.blocks(looked, 1, gray=seen.gray))
     poses = how.tracker(source.poses, looked, how.animals, images)
-    _write(writer, source, ((part, _rows_of(poses, part)) for part in source), told)
+    notes[LEFT] = _write(writer, source, ((part, _rows_of(poses, part)) for part in source), told)
     write_joins(writer.path, no_joins())
     count = int(poses.track.max(initial=-1)) + 1
     return counted(count, how.step)
@@ -261,9 +263,9 @@ def _write(
     parts: Iterable[tuple[Part, Poses]],
     told: Callable[[str, int], None],
     vectors: Vectors | None = None,
-) -> None:
+) -> int:
     """The parts that are not there yet, some at a time: they are encoded beside one another, and entered
-    at once, since each time the whole manifest is written."""
+    at once, since each time the whole manifest is written. Gives how many rows of all have no track."""
     there = {part.first for part in writer.manifest.parts}
     extra = set(writer.manifest.extra_columns)
 
@@ -277,11 +279,14 @@ def _write(
         kept |= {} if vectors is None else {LOOKS: vectors.of(part)}
         return store_part(writer.path, writer.manifest, frames, poses, more, None, kept)
 
+    left = 0
     with ThreadPoolExecutor(THREADS) as pool:
         for some in _batched(parts, AT_ONCE):
             if new := [both for both in some if int(both[0].frames.frame[0]) not in there]:
                 writer.enter(list(pool.map(store, new)))
+            left += sum(int((poses.track < 0).sum()) for _, poses in some)
             told("writing", int(some[-1][0].frames.frame[-1]) + 1)
+    return left
 
 
 def _batched(source: Iterable[tuple[Part, Poses]], count: int) -> Iterator[list[tuple[Part, Poses]]]:
