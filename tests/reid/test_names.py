@@ -162,6 +162,12 @@ def test_videos_that_were_moved_are_told_of_and_found_where_they_lie(
     assert looked == moved
 
 
+def test_a_result_that_is_named_twice_is_refused(monday, tmp_path):
+    with pytest.raises(UsageError, match="named twice"):
+        reid.train([monday[0], monday[0].path], tmp_path / "cage7")
+    assert not (tmp_path / "cage7").exists()
+
+
 def test_a_video_that_nothing_looks_at_is_refused(monday, tmp_path):
     with pytest.raises(UsageError, match="nothing looks at the video"):
         reid.train([monday[0]], tmp_path / "cage7", appearance="keypoints", videos=["moved.mp4"])

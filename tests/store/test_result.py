@@ -232,6 +232,12 @@ def test_parts_out_of_place_are_refused(tmp_path):
         writer.finish()
 
 
+def test_a_file_is_no_result(tmp_path):
+    (tmp_path / "clip.slp").write_bytes(b"poses")
+    with pytest.raises(FormatError, match=r"this is a file.*ethopose track makes a result"):
+        store.read(tmp_path / "clip.slp")
+
+
 def test_a_manifest_of_another_version_is_refused_with_both_versions(result):
     path = result.path / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 7}))

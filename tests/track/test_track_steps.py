@@ -309,6 +309,14 @@ def test_tracklets_that_are_stitched_again_are_not_followed_again(tmp_path, monk
     assert _places(anew) == _places(stitched)
 
 
+def test_a_file_that_has_tracks_is_named_where_they_are_kept(tmp_path):
+    source = write_herd(tmp_path / "herd.ethopose", meeting())
+    file = ethopose.convert(ethopose.track(source, animals=4), tmp_path / "clip_el.pickle")
+    with pytest.raises(UsageError, match="there are tracks already") as told:
+        ethopose.track(file, animals=4)
+    assert told.value.where == file
+
+
 def _all_nan(some):
     some.xy[:] = np.nan
     return some

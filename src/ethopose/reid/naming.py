@@ -72,8 +72,8 @@ def train(
     With `overwrite` a model of `train` that is there is replaced, once the new one is whole; nothing else is.
 
     Raises:
-        UsageError: a result has no tracks; no such appearance; there is something at `out`; other than one
-            video a result, or nothing looks at them.
+        UsageError: a result has no tracks, or is named twice; no such appearance; there is something at
+            `out`; other than one video a result, or nothing looks at them.
         ModelError: results have other keypoints, or vectors of another pose model, than the first; animals
             are not told apart.
         VideoError: a video is not there.
@@ -84,6 +84,8 @@ def train(
     sources, home = [_tracked(each) for each in results], Path(out)
     if not sources:
         raise UsageError("no result was named", fix="name tracked results")
+    if len({source.path.resolve() for source in sources}) < len(sources):
+        raise UsageError("a result is named twice", fix="name each video's result once")
     check_free(home, overwrite=overwrite)
     if videos and len(videos) != len(sources):
         what = f"{len(videos)} videos for {len(sources)} results"

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from ethopose.core import FormatError, UsageError
+from ethopose.core import EthoposeError, FormatError, UsageError
 from ethopose.formats.importing import import_poses
 from ethopose.formats.table import format_for
 from ethopose.reid.appearance import LearnedLooks, tidy
@@ -76,7 +76,7 @@ def track(
     path = Path(source)
     _check_file(path)
     target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX), told.step)
-    with _beside(target) as folder:
+    with _beside(target) as folder, _told_of(path, folder):
         moved = None if video is None else Path(video)
         imported = import_poses(path, folder / "poses", video=moved, overwrite=True)
         kind = _kind(appearance, imported, told)
@@ -129,6 +129,17 @@ def _beside(target: Path) -> Iterator[Path]:
             yield folder
         finally:
             remove_folder(folder)
+
+
+@contextmanager
+def _told_of(path: Path, folder: Path) -> Iterator[None]:
+    """What is wrong in the folder is wrong with the file that it was read from."""
+    try:
+        yield
+    except EthoposeError as error:
+        if isinstance(error.where, Path) and error.where.is_relative_to(folder):
+            raise type(error)(error.what, where=path, fix=error.fix) from error
+        raise
 
 
 def _kind(asked: str | None, source: Result, how: Tracking) -> Kind | None:

@@ -188,8 +188,12 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         what = f"not a result: there is no {NAME}"
         raise FormatError(what, where=folder, fix="name a folder that ends in .ethopose") from None
+    except NotADirectoryError:
+        fix = "ethopose track makes a result of a file of poses"
+        raise FormatError("this is a file, and no result", where=folder, fix=fix) from None
     except (OSError, ValueError) as error:
-        raise FormatError(f"the manifest cannot be read: {error}", where=path) from error
+        what = f"the manifest cannot be read: {error}"
+        raise FormatError(what, where=path, fix="make the result again") from error
     if not isinstance(data, dict) or "schema" not in data:
         raise FormatError("not the manifest of a result", where=path)
     if data["schema"] != SCHEMA:
