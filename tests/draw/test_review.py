@@ -11,7 +11,8 @@ from walkers import rows, write_result, write_video
 import ethopose
 from ethopose.core import ResultError, UsageError, VideoError
 from ethopose.media import open_video
-from ethopose.store import Joins, write_joins
+from ethopose.store import Joins
+from joins import put_joins
 
 
 def joined(*told):
@@ -35,7 +36,7 @@ def result(tmp_path):
     two = np.delete(np.arange(200), np.arange(55, 62))
     result = write_result(tmp_path / "clip.tracked.ethopose", *rows(one, two), frames=200, video=video)
     told = [(0, 19, 20, 0.7, -1), (0, 49, 60, 0.55, 1), (1, 54, 62, 0.55, 0), (0, 120, 121, 0.95, 1)]
-    write_joins(result.path, joined(*told))
+    put_joins(result, joined(*told))
     return ethopose.read(result.path)
 
 
@@ -78,7 +79,7 @@ def test_a_clip_shows_a_second_before_and_after(result):
 
 
 def test_of_a_long_gap_its_ends_are_shown(result):
-    write_joins(result.path, joined((0, 30, 170, 0.6, -1)))
+    put_joins(result, joined((0, 30, 170, 0.6, -1)))
     (clip,) = ethopose.review(ethopose.read(result.path)).clips
     assert len(open_video(clip)) == 2 * (25 + 1 + 25)
 
@@ -110,7 +111,7 @@ def test_there_is_nothing_to_review_without_tracks(tmp_path):
 
 
 def test_where_nothing_is_unsure_the_list_is_empty(result):
-    write_joins(result.path, joined((0, 30, 31, 0.99, -1)))
+    put_joins(result, joined((0, 30, 31, 0.99, -1)))
     review = ethopose.review(ethopose.read(result.path))
     assert review.clips == ()
     assert listed(review.path) == []

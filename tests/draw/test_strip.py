@@ -10,7 +10,7 @@ from walkers import one_join, rows, write_result, write_video
 from ethopose.draw import PALETTE, identity_strip, render
 from ethopose.draw import strip as drawing
 from ethopose.draw.strip import ASIDE, UNSEEN, _picture, _presence
-from ethopose.store import write_joins
+from joins import put_joins
 
 
 def test_a_track_is_coloured_where_it_is_there_and_nowhere_else(tmp_path):
@@ -59,8 +59,7 @@ def test_joins_are_marked_where_they_are_unsure(tmp_path):
     result = write_result(tmp_path / "a.ethopose", *rows(np.arange(100), np.arange(100)))
     plain = ink((result, tmp_path / "a.png"))
     sure, unsure = (write_result(tmp_path / f"{name}.ethopose", result.frame, result.track) for name in "bc")
-    write_joins(sure.path, one_join(0.95))
-    write_joins(unsure.path, one_join(0.85))
+    sure, unsure = put_joins(sure, one_join(0.95)), put_joins(unsure, one_join(0.85))
     assert ink((sure, tmp_path / "b.png")) == plain
     assert ink((unsure, tmp_path / "c.png")) > plain + 20
 

@@ -148,6 +148,14 @@ def test_a_part_that_is_made_anew_is_tracked_anew(own_clip, tiny):
     assert read(result.path).tracks == result.tracks
 
 
+def test_joins_that_are_gone_are_made_anew(own_clip, tiny):
+    result = ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
+    (result.path / "joins.parquet").unlink()
+    again = ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
+    np.testing.assert_array_equal(again.track, result.track)
+    np.testing.assert_array_equal(again.joins.certainty, ethopose.read(result.path).joins.certainty)
+
+
 def test_what_a_person_corrected_is_kept(own_clip, tiny):
     result = ethopose.predict(own_clip, tiny("bottom-up"), **PLAIN)
     corrected = ethopose.tracks.rename(result, result.tracks[0], "anna")

@@ -55,6 +55,25 @@ def test_joins_are_stored_with_their_certainty(tmp_path):
     assert np.isfinite(joins.x).all()
 
 
+@pytest.mark.parametrize("harm", ["missing", "cut short", "another's"])
+def test_joins_that_are_not_its_own_are_never_read_and_made_anew(tmp_path, harm):
+    some = herd(apart(300))
+    source = write_herd(tmp_path / "herd.ethopose", some.without((some.frame >= 100) & (some.frame < 120)))
+    tracked = ethopose.track(source, animals=3)
+    other = ethopose.track(source, tmp_path / "other.ethopose", step="tracklets")
+    file = tracked.path / "joins.parquet"
+    content = file.read_bytes()
+    told = {"missing": None, "cut short": content[:-1], "another's": (other.path / file.name).read_bytes()}
+    file.unlink()
+    if told[harm] is not None:
+        file.write_bytes(told[harm])
+    with pytest.raises(FormatError, match="start the command that made the result again") as caught:
+        _ = read(tracked.path).joins
+    assert caught.value.where == file
+    ethopose.track(source, animals=3)
+    assert file.read_bytes() == content
+
+
 def test_a_killed_run_goes_on_and_comes_to_the_same(source, tmp_path, monkeypatch):
     whole = ethopose.track(source, tmp_path / "whole.ethopose", animals=3)
     monkeypatch.setattr(tracking, "AT_ONCE", 2)

@@ -13,9 +13,10 @@ from herds import BODY, apart, crossing, herd, switches, write_herd
 import ethopose
 from ethopose.core import DataError, ResultError, UsageError
 from ethopose.formats import read_poses
-from ethopose.store import Joins, read, write_joins
+from ethopose.store import Joins, read
 from ethopose.track import steps
 from ethopose.track.result import tracked_path
+from joins import put_joins
 
 METHODS = ["ethopose", "ellipse", "box", "skeleton"]
 
@@ -115,7 +116,7 @@ def test_joins_of_before_are_left_where_both_sides_are_still_together(tmp_path):
         *(np.array(each) for each in ([0, 1, 1], [99, 295, 399], [100, 305, 400], [1.0, 1, 1], [1, -1, 0])),
         *np.zeros((2, 3), np.float32),
     )
-    write_joins(pieces.path, rows)
+    pieces = put_joins(pieces, rows)
     stitched = ethopose.track(pieces, step="stitch", animals=2)
     kept = stitched.joins[np.isin(stitched.joins.after, rows.after)]
     assert kept.after.tolist() == [100, 400]

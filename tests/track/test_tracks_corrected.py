@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 import ethopose
 from ethopose.core import ResultError, UsageError
-from ethopose.store import Joins, no_joins, read, write_joins
+from ethopose.store import Joins, no_joins, read
 from ethopose.track import tracks
 from ethopose.track.correction import CorrectedJoins, Correction
 from ethopose.track.tracks import corrected_path
+from joins import put_joins
 
 FRAMES = 150
 
@@ -49,7 +50,7 @@ def write_tracked(folder, gone=(), names=("anna", "bert", "cleo"), joins=None, *
     path = result.path / "manifest.json"
     path.write_text(path.read_text().replace('"tracks": []', f'"tracks": {list(names)}'.replace("'", '"')))
     if joins is not None:
-        write_joins(result.path, joins)
+        put_joins(result, joins)
     return read(folder)
 
 

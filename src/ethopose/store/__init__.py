@@ -12,7 +12,7 @@ from ethopose.store.atomic import (
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
 from ethopose.store.claims import check_held, is_claimed
 from ethopose.store.features import Features
-from ethopose.store.joins import UNSURE, Joins, join_joins, no_joins, read_joins, write_joins
+from ethopose.store.joins import UNSURE, Joins, join_joins, no_joins
 from ethopose.store.lists import Lists, join_lists, lists_of
 from ethopose.store.manifest import TRACKING, Manifest, ModelRecord, PartRecord, note_export, plain_columns
 from ethopose.store.parts import Extra, store_part
@@ -59,7 +59,6 @@ __all__ = [
     "peak_column",
     "plain_columns",
     "read",
-    "read_joins",
     "remove_folder",
     "replacing",
     "replacing_path",
@@ -68,5 +67,4 @@ __all__ = [
     "state_before",
     "store_part",
     "video_of",
-    "write_joins",
 ]

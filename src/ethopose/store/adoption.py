@@ -27,8 +27,8 @@ def adopt(path: Path) -> Result:
     taken = {record.first: record for record in inner.parts}
     parts = tuple(_with_tracks(record, taken[record.first]) for record in own.parts)
     notes = {**own.provenance, TRACKING: inner.provenance[TRACKING]}
-    update = {"parts": parts, "tracks": inner.tracks, "provenance": notes, "own_tracks": True}
-    manifest = own.model_copy(update=update)
+    told = {"tracks": inner.tracks, "joins": inner.joins, "own_tracks": True}
+    manifest = own.model_copy(update={"parts": parts, "provenance": notes, **told})
     write_manifest(path, manifest)
     remove_folder(path / WITHIN)
     return Result(path, manifest)

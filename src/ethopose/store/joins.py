@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float32, Int32, Int64
 
 from ethopose.core import DataError, FormatError
 from ethopose.store.atomic import replacing
-from ethopose.store.tables import array_of, encode, table_of
+from ethopose.store.manifest import JoinsRecord
+from ethopose.store.tables import array_of, decode, encode, table_of
 
 NAME = "joins.parquet"
 UNSURE = 0.9  # certainty; a person is asked to look at joins of less
@@ -75,25 +75,34 @@ def join_joins(some: Sequence[Joins]) -> Joins:
     return joined[np.lexsort((joined.track, joined.after))]
 
 
-def write_joins(folder: Path, joins: Joins) -> None:
-    """Write or replace the joins of the result in a folder. Raises `ResultError`."""
+def store_joins(folder: Path, joins: Joins) -> JoinsRecord:
+    """Write or replace the joins of the result in a folder; they count once its manifest has the record.
+    Raises `ResultError`."""
     columns = {name: np.asarray(getattr(joins, name), dtype) for name, dtype in _DTYPES.items()}
+    content = encode(table_of(columns))
     with replacing(folder / NAME) as file:
-        file.write(encode(table_of(columns)))
+        file.write(content)
+    return JoinsRecord(rows=len(joins), bytes=len(content), crc32=zlib.crc32(content))
 
 
-def read_joins(folder: Path) -> Joins:
-    """The joins of the result in a folder, none where it has no such file.
+def read_joins(folder: Path, record: JoinsRecord | None) -> Joins:
+    """The joins of the result in a folder, by the record of its manifest; none where there is none.
 
     Raises:
-        FormatError: the file is damaged.
+        FormatError: the file is missing, damaged, or another result's.
     """
-    path = folder / NAME
-    if not path.exists():
+    if record is None:
         return no_joins()
+    path = folder / NAME
+    table = decode(path, size=record.bytes, crc32=record.crc32, rows=record.rows)
+    stored = dict(zip(table.column_names, table.columns, strict=True))
     try:
-        table = pq.read_table(path, partitioning=None)
-        stored = dict(zip(table.column_names, table.columns, strict=True))
         return Joins(*(array_of(stored, name, dtype) for name, dtype in _DTYPES.items()))
-    except (OSError, pa.ArrowException, DataError) as error:
-        raise FormatError(f"cannot be read: {error}", where=path, fix="track the result again") from error
+    except DataError as error:
+        raise FormatError(error.what, where=path) from error
+
+
+def joins_are_whole(folder: Path, record: JoinsRecord | None) -> bool:
+    """Whether the file is there, of the size that its record tells."""
+    path = folder / NAME
+    return record is None or (path.is_file() and path.stat().st_size == record.bytes)

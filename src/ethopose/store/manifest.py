@@ -49,6 +49,14 @@ class PartRecord(_Record):
     features_crc32: _Count = 0
 
 
+class JoinsRecord(_Record):
+    """The joins of a tracked result: `joins.parquet`."""
+
+    rows: _Count
+    bytes: _Count
+    crc32: _Count
+
+
 class Manifest(_Record):
     """What `manifest.json` holds. Keys that a reader does not know are passed over.
 
@@ -74,6 +82,7 @@ class Manifest(_Record):
         where it counts from the pixel's corner.
     convention: `faithful` to the model's own tool, or `corrected`.
     parts: the parts that are there, in order of frames; while it is written some between them may lack.
+    joins: the file of the joins that tracking made; null: nothing was tracked.
     own_tracks: the prediction found its tracks itself: nobody asked for them by another command.
     exports: files of other formats written beside the result, by name, and their bytes; null while one
         is being written.
@@ -96,6 +105,7 @@ class Manifest(_Record):
     pixel_origin: float = 0.0
     convention: Literal["faithful", "corrected"] = "faithful"
     parts: tuple[PartRecord, ...] = ()
+    joins: JoinsRecord | None = None
     own_tracks: bool = False
     exports: dict[str, int | None] = {}
 
@@ -227,7 +237,7 @@ def differences(old: Manifest, new: Manifest) -> Iterator[str]:
 
 
 def _plain(manifest: Manifest) -> dict[str, Any]:
-    data = manifest.model_dump(mode="json", exclude={"parts", "exports"})
+    data = manifest.model_dump(mode="json", exclude={"parts", "joins", "exports"})
     data["video"].pop("path", None)
     data["model name"] = f"{manifest.model.name} ({manifest.model.digest})"
     return data

@@ -177,7 +177,7 @@ class Result:
     @cached_property
     def joins(self) -> Joins:
         """Where tracking joined pieces of tracks, and how sure it was."""
-        return read_joins(self.path)
+        return read_joins(self.path, self.manifest.joins)
 
     def to_pandas(self) -> "pd.DataFrame":
         """All rows with the columns of the parts, in their order."""

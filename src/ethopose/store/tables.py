@@ -24,7 +24,7 @@ _INSTANCE: dict[str, type[np.generic]] = {
     "score": np.float32,
     "identity_score": np.float32,
 }
-_REPAIR = "remove the file and start the command that made the result again: it makes the part anew"
+_REPAIR = "remove the file and start the command that made the result again: it makes it anew"
 _FRAME: dict[str, type[np.generic]] = {
     "frame": np.int64,
     "time": np.float64,

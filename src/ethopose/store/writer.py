@@ -14,6 +14,7 @@ from ethopose.store.atomic import TEMPORARY, make_folder, remove, remove_folder
 from ethopose.store.claims import NAME, Claim, claim
 from ethopose.store.features import Features
 from ethopose.store.joins import NAME as JOINS
+from ethopose.store.joins import Joins, joins_are_whole, store_joins
 from ethopose.store.manifest import (
     TRACKING,
     Manifest,
@@ -91,15 +92,19 @@ class Writer:
         self._replace(self.manifest.model_copy(update={"parts": ordered}))
 
     def finish(
-        self, provenance: Mapping[str, JsonValue] | None = None, *, tracks: Sequence[str] | None = None
+        self,
+        provenance: Mapping[str, JsonValue] | None = None,
+        *,
+        tracks: Sequence[str] | None = None,
+        joins: Joins | None = None,
     ) -> Result:
         """Mark the result as finished and give it to read; what is finished already stays as it is.
 
         `provenance` is added to what `start` was given; `tracks` are the names of the tracks, where
-        they were not known before.
+        they were not known before; `joins` are those that tracking made.
 
         Raises:
-            ResultError: frames are missing.
+            ResultError: frames are missing, or the disk is full.
         """
         if not self.finished:
             if self.done != self.manifest.n_frames:
@@ -107,9 +112,13 @@ class Writer:
                     f"{self.manifest.n_frames - self.done} of {self.manifest.n_frames} frames are missing"
                 )
                 raise ResultError(missing, where=self.path, fix="start the same command again to continue")
-            update = {"state": "finished", "provenance": {**self.manifest.provenance, **(provenance or {})}}
-            names = self.manifest.tracks if tracks is None else tuple(tracks)
-            self._replace(self.manifest.model_copy(update={**update, "tracks": names}))
+            update = {
+                "state": "finished",
+                "provenance": {**self.manifest.provenance, **(provenance or {})},
+                "tracks": self.manifest.tracks if tracks is None else tuple(tracks),
+                "joins": None if joins is None else store_joins(self.path, joins),
+            }
+            self._replace(self.manifest.model_copy(update=update))
         return Result(self.path, self.manifest)
 
     def _replace(self, manifest: Manifest) -> None:
@@ -133,7 +142,7 @@ def start(path: Path | str, manifest: Manifest, *, overwrite: bool = False) -> W
         FormatError: the folder's manifest is damaged or of another version (and not `overwrite`).
     """
     path = Path(path)
-    manifest = manifest.model_copy(update={"parts": (), "state": "running"})
+    manifest = manifest.model_copy(update={"parts": (), "joins": None, "state": "running"})
     kept = _kept(path, manifest, overwrite=overwrite)
     pending = ("track" in kept.settings and TRACKING not in kept.provenance) or (path / WITHIN).exists()
     if kept.state == "finished" and not pending:  # of tracks
@@ -184,7 +193,7 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
     if different:
         return asked
     whole = tuple(part for part in old.parts if is_whole(path, part))
-    if old.state == "finished" and len(whole) == len(old.parts):
+    if old.state == "finished" and len(whole) == len(old.parts) and joins_are_whole(path, old.joins):
         return old
     provenance = {**old.provenance, **asked.provenance}
     provenance.pop(TRACKING, None)
@@ -208,11 +217,9 @@ def _is_vacant(path: Path) -> bool:
 def _sweep(path: Path, manifest: Manifest) -> None:
     """Remove what the manifest does not list: what a kill left behind, parts of a former result."""
     listed = {part_name(part.first) for part in manifest.parts}
-    stale = [file for file in path.iterdir() if file.name.startswith(TEMPORARY)]
+    stale = [path / JOINS, *(file for file in path.iterdir() if file.name.startswith(TEMPORARY))]
     for folder in _FOLDERS:
         files = (path / folder).iterdir() if (path / folder).is_dir() else ()
         stale += [file for file in files if file.name not in listed]
-    if not listed:
-        stale.append(path / JOINS)
     for file in stale:
         remove(file)

@@ -38,7 +38,6 @@ from ethopose.store import (
     start,
     store_part,
     video_of,
-    write_joins,
 )
 from ethopose.track.asked import Appearance, Progress, Tracking, Vectors
 from ethopose.track.following import Followed, follow
@@ -92,12 +91,12 @@ def track_result(
             notes: dict[str, JsonValue] = {"from": str(origin or source.path)}
             if how.method == OURS:
                 vectors = None if appearance is None else appearance.learn(writer.path, progress)
-                names = _followed(writer, source, how, notes, told, vectors)
+                names, joins = _followed(writer, source, how, notes, told, vectors)
                 notes |= {} if vectors is None else vectors.notes
             else:
-                names = _reproduced(writer, source, how, notes, told, video)
+                names, joins = _reproduced(writer, source, how, notes, told, video), no_joins()
             notes["seconds"] = round((datetime.now(UTC) - began).total_seconds(), 3)
-            writer.finish({TRACKING: notes}, tracks=names)
+            writer.finish({TRACKING: notes}, tracks=names, joins=joins)
         export(read(out), files)
         return read(out)
 
@@ -119,8 +118,8 @@ def _followed(
     notes: dict[str, JsonValue],
     told: Callable[[str, int], None],
     vectors: Vectors | None,
-) -> tuple[str, ...]:
-    """All parts and the joins; gives the names of the tracks."""
+) -> tuple[tuple[str, ...], Joins]:
+    """All parts; gives the names of the tracks, and the joins."""
     used = vectors if vectors is not None and vectors.useful else None
     seen = partial(rows_of, source, used)
     with tempfile.TemporaryFile(dir=writer.path, prefix=TEMPORARY) as file:
@@ -144,13 +143,11 @@ def _followed(
         stream = Stream(told_of, 4)
         tracked = (_tracked(part, stream.next(len(part.poses)), names) for part in source)
         notes[LEFT] = _write(writer, source, tracked, told, vectors)
-    joins = joins_of(followed), *([former(source, followed)] if stitch else [])
-    write_joins(writer.path, join_joins(joins))
     if not join:
         notes["learned"] = learned_note(followed.learned)
     if np.isfinite(followed.told):
         notes["told_apart"] = round(followed.told, 3)
-    return names.tracks
+    return names.tracks, join_joins([joins_of(followed), *([former(source, followed)] if stitch else [])])
 
 
 def _reproduced(
@@ -169,7 +166,6 @@ def _reproduced(
         images = (block.image[0] for block in seen.blocks(looked, 1, gray=seen.gray))
     poses = how.tracker(source.poses, looked, how.animals, images)
     notes[LEFT] = _write(writer, source, ((part, _rows_of(poses, part)) for part in source), told)
-    write_joins(writer.path, no_joins())
     count = int(poses.track.max(initial=-1)) + 1
     return counted(count, how.step)
 

@@ -14,7 +14,7 @@ from jaxtyping import Int64
 from pydantic import JsonValue
 
 from ethopose.core import ResultError, UsageError
-from ethopose.store import SUFFIX, Extra, Joins, Result, read, start, write_joins
+from ethopose.store import SUFFIX, Extra, Joins, Result, read, start
 from ethopose.track.asked import Progress
 from ethopose.track.correction import END, CorrectedJoins, Correction, Renamed
 
@@ -251,11 +251,11 @@ def _correct(
             done += len(part.frames)
             if progress:
                 progress("writing", done, manifest.n_frames)
-        write_joins(out, left.all())
         note: JsonValue = {
             "what": correction.words,
             "from": str(source.path),
             "when": datetime.now(UTC).isoformat(),
             **({} if told is None else {"told": told}),
         }
-        return writer.finish({"corrections": [*(before if isinstance(before, list) else []), note]})
+        notes = [*(before if isinstance(before, list) else []), note]
+        return writer.finish({"corrections": notes}, joins=left.all())
