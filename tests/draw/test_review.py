@@ -104,6 +104,19 @@ def test_a_review_is_replaced_only_if_asked(result):
     assert {file.name for file in folder.iterdir()} == {"joins.csv", "join_01.mp4"}
 
 
+def test_a_review_stays_whole_until_the_new_one_is(result, monkeypatch):
+    folder = ethopose.review(result).path
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def stopped(*told):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ethopose.review(result, clips=1, overwrite=True, progress=stopped)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert not [*folder.parent.glob(".partial-*")]
+
+
 def test_there_is_nothing_to_review_without_tracks(tmp_path):
     result = write_result(tmp_path / "a.ethopose", *rows(np.arange(100)), names=())
     with pytest.raises(UsageError, match="no tracks to review"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from walkers import one_join, rows, write_result, write_video
 
+from ethopose.core import FormatError
 from ethopose.draw import PALETTE, identity_strip, render
 from ethopose.draw import strip as drawing
 from ethopose.draw.strip import ASIDE, UNSEEN, _picture, _presence
@@ -62,6 +63,16 @@ def test_joins_are_marked_where_they_are_unsure(tmp_path):
     sure, unsure = put_joins(sure, one_join(0.95)), put_joins(unsure, one_join(0.85))
     assert ink((sure, tmp_path / "b.png")) == plain
     assert ink((unsure, tmp_path / "c.png")) > plain + 20
+
+
+def test_what_is_damaged_is_met_before_anything_is_drawn(tmp_path):
+    video = write_video(tmp_path / "clip.mp4")
+    result = write_result(tmp_path / "a.ethopose", *rows(np.arange(100)), names=("one",), video=video)
+    result = put_joins(result, one_join(0.8))
+    (result.path / "joins.parquet").unlink()
+    with pytest.raises(FormatError, match=r"joins\.parquet"):
+        render(result, tmp_path / "pictures", progress=lambda *_: pytest.fail("it was drawn"))
+    assert not (tmp_path / "pictures").exists()
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5000])

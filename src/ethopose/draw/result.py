@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ethopose.core import ResultError, UsageError
+from ethopose.core import Poses, ResultError, UsageError
 from ethopose.draw.detections import DETECTIONS, every_detection
 from ethopose.draw.labelled import render_video
 from ethopose.draw.overlay import Style
 from ethopose.draw.sheet import contact_sheet
 from ethopose.draw.strip import identity_strip
-from ethopose.media import LABELLED
-from ethopose.store import SUFFIX, Result, make_folder, read, video_of
+from ethopose.media import LABELLED, Video
+from ethopose.store import SUFFIX, Result, filling, read, video_of
 
 Progress = Callable[[int, int], None]  # (frames done, frames in all)
 
@@ -76,7 +77,22 @@ def render(
     if not len(result.frames):
         raise ResultError("no frame is stored yet", where=result.path)
     opened = video_of(result, video)
-    make_folder(folder)
+    style = style or (DETECTIONS if detections else Style())
+    with filling(folder):
+        _draw(result, opened, pictures, style, progress, title=place.stem, detections=detections)
+    return pictures
+
+
+def _draw(
+    result: Result,
+    video: Video,
+    pictures: Pictures,
+    style: Style,
+    progress: Progress | None,
+    *,
+    title: str,
+    detections: bool,
+) -> None:
     frames, done = result.frames.frame, 0
 
     def told(written: int) -> None:
@@ -85,13 +101,11 @@ def render(
         if progress:
             progress(done, len(frames))
 
-    style = style or (DETECTIONS if detections else Style())
-    shown = (every_detection(result, part) if detections else part.poses for part in result)
-    render_video(
-        shown, opened, pictures.video, frames=frames, style=style, names=result.tracks, progress=told
-    )
-    shown = (every_detection(result, part) if detections else part.poses for part in result)
-    contact_sheet(shown, opened, pictures.sheet, title=place.stem, style=style, names=result.tracks)
-    if pictures.identities is not None:
-        identity_strip(result, pictures.identities, title=place.stem)
-    return pictures
+    def shown() -> Iterator[Poses]:
+        return (every_detection(result, part) if detections else part.poses for part in result)
+
+    if pictures.identities is not None:  # it reads all of the result: what is damaged is met at once
+        identity_strip(result, pictures.identities, title=title)
+    how: dict[str, Any] = {"style": style, "names": result.tracks}
+    render_video(shown(), video, pictures.video, frames=frames, progress=told, **how)
+    contact_sheet(shown(), video, pictures.sheet, title=title, **how)

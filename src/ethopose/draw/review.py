@@ -17,8 +17,17 @@ from ethopose.draw.legend import draw_mark
 from ethopose.draw.marks import enlarged
 from ethopose.draw.overlay import PAPER, overlay, rescaled, resized, write_text
 from ethopose.media import Video, VideoWriter
-from ethopose.store import SUFFIX, Joins, Result, make_folder, read, replacing, video_of
-from ethopose.store.atomic import remove
+from ethopose.store import (
+    SUFFIX,
+    Joins,
+    Result,
+    disk_errors,
+    filling,
+    read,
+    replacing,
+    scratch,
+    video_of,
+)
 
 LIST = "joins.csv"
 COLUMNS = ("track", "rival", "before", "after", "time", "certainty", "x", "y", "clip")
@@ -68,24 +77,32 @@ def review(
     joins = joins[np.lexsort((joins.after, joins.certainty))]
     number = _clips(joins, clips)
     opened = video_of(result, video) if (number >= 0).any() else None
-    make_folder(folder)
-    for old in (folder / LIST, *folder.glob("join_*.mp4")):  # of a review that this one replaces
-        remove(old)
     names = [f"join_{each + 1:02d}.mp4" for each in range(number.max(initial=-1) + 1)]
-    if opened is not None:
-        doubts = [_Doubt(result, opened, joins[number == each]) for each in range(len(names))]
-        gathered = _gathered(result, doubts)
-        for each, (name, doubt, poses) in enumerate(zip(names, doubts, gathered, strict=True)):
-            doubt.draw(folder / name, poses)
-            if progress:
-                progress("clips", each + 1, len(names))
-    _write_list(folder / LIST, result, joins, [names[each] if each >= 0 else "" for each in number])
+    with scratch(folder) as made:
+        if opened is not None:
+            doubts = [_Doubt(result, opened, joins[number == each]) for each in range(len(names))]
+            gathered = _gathered(result, doubts)
+            for each, (name, doubt, poses) in enumerate(zip(names, doubts, gathered, strict=True)):
+                doubt.draw(made / name, poses)
+                if progress:
+                    progress("clips", each + 1, len(names))
+        _write_list(made / LIST, result, joins, [names[each] if each >= 0 else "" for each in number])
+        _take_place(made, folder, (*names, LIST))
     return Review(folder, joins, tuple(folder / name for name in names))
 
 
 def review_path(result: Path) -> Path:
     """Where the review of a result goes unless it is told: beside it."""
     return result.with_name(result.name.removesuffix(SUFFIX) + ".review")
+
+
+def _take_place(made: Path, folder: Path, names: tuple[str, ...]) -> None:
+    """Move the files into the folder, and those of an older review away."""
+    with filling(folder), disk_errors(folder):
+        for old in (folder / LIST, *folder.glob("join_*.mp4")):
+            old.unlink(missing_ok=True)
+        for name in names:
+            (made / name).replace(folder / name)
 
 
 def _clips(joins: Joins, most: int) -> Int64[np.ndarray, "join"]:

@@ -14,7 +14,7 @@ from ethopose.evaluate.evaluation import Evaluation
 from ethopose.evaluate.report import draw_report
 from ethopose.evaluate.worst import SHEET, draw_worst, is_drawing
 from ethopose.families import Model
-from ethopose.store import SUFFIX, Result, make_folder, replacing
+from ethopose.store import SUFFIX, Result, filling, make_folder, replacing
 from ethopose.store.atomic import remove
 
 if TYPE_CHECKING:
@@ -50,13 +50,8 @@ def room(path: Path, *, overwrite: bool) -> Iterator[None]:
         raise ResultError("there is an evaluation already", where=path, fix=fix)
     if NUMBERS not in there and not there <= WRITTEN:
         raise ResultError("there is something else already", where=path, fix="-o names another folder")
-    make_folder(path)
-    try:
+    with filling(path):
         yield
-    except BaseException:
-        if not any(path.iterdir()):
-            path.rmdir()
-        raise
 
 
 def write(evaluation: Evaluation) -> None:

@@ -13,9 +13,7 @@ from ethopose.formats.importing import import_poses
 from ethopose.formats.table import format_for
 from ethopose.reid.appearance import LearnedLooks, tidy
 from ethopose.reid.spec import Kind
-from ethopose.store import SUFFIX, TEMPORARY, Result, is_result, make_folder, read
-from ethopose.store.atomic import remove_folder
-from ethopose.store.claims import claim
+from ethopose.store import SUFFIX, Result, is_result, read, scratch
 from ethopose.track import Tracking, track_result, tracked_path
 from ethopose.track.asked import Progress
 from ethopose.track.peers import OURS, TRACKLETS
@@ -76,7 +74,7 @@ def track(
     path = Path(source)
     _check_file(path)
     target = Path(out) if out is not None else tracked_path(path.with_name(path.name + SUFFIX), told.step)
-    with _beside(target) as folder, _told_of(path, folder):
+    with scratch(target) as folder, _told_of(path, folder):
         moved = None if video is None else Path(video)
         imported = import_poses(path, folder / "poses", video=moved, overwrite=True)
         kind = _kind(appearance, imported, told)
@@ -116,19 +114,6 @@ def _check_file(path: Path) -> None:
     if not path.exists():
         raise FormatError("there is no such result or file", where=path, fix="check the path")
     format_for(path)
-
-
-@contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A folder of one's own beside the result, gone at the end. What a killed run left in it goes with it
-    when the same result is made again."""
-    folder = target.absolute().with_name(f"{TEMPORARY}{target.absolute().name}")
-    make_folder(folder)
-    with claim(folder):
-        try:
-            yield folder
-        finally:
-            remove_folder(folder)
 
 
 @contextmanager

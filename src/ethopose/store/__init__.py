@@ -4,13 +4,14 @@ from ethopose.store.adoption import adopt, settle
 from ethopose.store.atomic import (
     TEMPORARY,
     disk_errors,
+    filling,
     make_folder,
     remove_folder,
     replacing,
     replacing_path,
 )
 from ethopose.store.beside import BOX, NOWHERE, line_column, peak_column
-from ethopose.store.claims import check_held, is_claimed
+from ethopose.store.claims import check_held, is_claimed, scratch
 from ethopose.store.features import Features
 from ethopose.store.joins import UNSURE, Joins, join_joins, no_joins
 from ethopose.store.lists import Lists, join_lists, lists_of
@@ -47,6 +48,7 @@ __all__ = [
     "adopt",
     "check_held",
     "disk_errors",
+    "filling",
     "is_claimed",
     "is_result",
     "join_joins",
@@ -62,6 +64,7 @@ __all__ = [
     "remove_folder",
     "replacing",
     "replacing_path",
+    "scratch",
     "settle",
     "start",
     "state_before",

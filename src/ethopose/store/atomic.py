@@ -107,6 +107,19 @@ def make_folder(path: Path) -> None:
         disk.make_folder(path)
 
 
+@contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """A folder to write into, with its parents; if the block fails before anything is in it, there is none.
+    Raises `ResultError`."""
+    make_folder(path)
+    try:
+        yield
+    except BaseException:
+        if not any(path.iterdir()):
+            path.rmdir()
+        raise
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder with all that is in it, if it is there. Raises `ResultError`."""
     with disk_errors(path):

@@ -14,13 +14,14 @@ import secrets
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 from ethopose.core import BusyError
-from ethopose.store.atomic import disk_errors
+from ethopose.store.atomic import TEMPORARY, disk_errors, make_folder, remove_folder
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,19 @@ def is_claimed(folder: Path) -> bool:
     """Whether somebody who seems to live is at work on a folder."""
     path = folder / NAME
     return path.exists() and not _is_stale(path, _holder(path))
+
+
+@contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """A folder of one's own beside what is to be made, gone at the end. What a killed run left in it goes
+    with it when the same is made again. Raises `BusyError` where another run has it, `ResultError`."""
+    folder = target.absolute().with_name(f"{TEMPORARY}{target.absolute().name}")
+    make_folder(folder)
+    with claim(folder):
+        try:
+            yield folder
+        finally:
+            remove_folder(folder)
 
 
 def check_held(folder: Path, token: str) -> None:
