@@ -38,7 +38,7 @@ def test_crops_keep_identities_where_ways_cross_unseen(source, animal, tmp_path)
     nearest = np.square(vectors[seen][:, None] - mean).sum(-1).argmin(1)
     assert (nearest == animal[seen]).mean() > 0.97
     kept = {file.name for file in (tracked.path / "appearance").iterdir()}
-    assert kept == {"model.yaml", "weights.safetensors", "curves.png", "metrics.csv", "learned.json"}
+    assert kept == {"looks.yaml", "weights.safetensors", "curves.png", "metrics.csv", "learned.json"}
 
 
 def test_tracklets_are_stitched_by_their_looks(source, animal, tmp_path):

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ethopose.core import ResultError, UsageError
+from ethopose.about import info
+from ethopose.core import ModelError, ResultError, UsageError
+from ethopose.families import load
 from ethopose.reid import folder
 from ethopose.reid.folder import FILES, check_free, digest_of, write_model
 from ethopose.reid.gallery import Gallery, read_gallery
@@ -47,6 +49,25 @@ def test_a_model_takes_the_place_of_an_older_one_if_asked(tmp_path):
     assert list(tmp_path.iterdir()) == [home]
 
 
+def test_info_tells_who_is_known(tmp_path):
+    home = tmp_path / "cage7"
+    write(home, "anna", "bert")
+    told = info(home)
+    assert (told["is"], told["names"], told["keypoints"]) == (
+        "model of reid train",
+        ["anna", "bert"],
+        ["nose", "tail"],
+    )
+    assert info(home / "gallery.json") == told
+    (home / "gallery.json").unlink()  # as in the folder of a tracked result
+    assert info(home)["is"] == "network of looks"
+    (home / "looks.yaml").write_text("skeleton: 3")
+    with pytest.raises(ModelError, match="not a network of looks"):
+        info(home)
+    with pytest.raises(ModelError, match="no model that ethopose knows"):
+        load(home)
+
+
 def test_a_model_goes_where_a_link_leads(tmp_path):
     home, link = tmp_path / "cage7", tmp_path / "newest"
     write(home, "anna")
@@ -58,10 +79,15 @@ def test_a_model_goes_where_a_link_leads(tmp_path):
 
 @pytest.mark.parametrize(
     ("foreign", "with_model"),
-    [("videos/precious.mp4", False), ("model.yaml", False), ("notes.txt", True), (".git/HEAD", True)],
+    [
+        ("videos/precious.mp4", False),
+        ("weights.safetensors", False),
+        ("notes.txt", True),
+        (".git/HEAD", True),
+    ],
 )
 def test_what_is_no_such_model_is_never_replaced(tmp_path, foreign, with_model):
-    """`model.yaml` alone is that of a pose model."""
+    """Weights alone are those of a pose model."""
     home = tmp_path / "thesis"
     if with_model:
         write(home, "anna")

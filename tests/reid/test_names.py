@@ -85,6 +85,17 @@ def test_results_that_are_learned_together_carry_the_same_names(monday, tuesday,
         assert own[0][monday[1].index(animal)] == own[1][tuesday[1].index(animal)]
 
 
+def test_more_animals_than_any_video_has_tracks_are_told_of(monday, tmp_path, monkeypatch, caplog):
+    few(monkeypatch)
+    world = World(animals=6, frames=200, alike=False, seed=9)
+    poses, animal = found(world)
+    video = world.write(tmp_path / "two.mp4")
+    source = write_found(tmp_path / "two.ethopose", world, video, poses=poses[np.flatnonzero(animal >= 4)])
+    known = reid.train([monday[0], ethopose.track(source, animals=2)], tmp_path / "cage7")
+    assert len(known.names) > 4
+    assert f"{len(known.names)} animals, and no video has more than 4 tracks" in caplog.text
+
+
 def test_one_who_is_not_known_keeps_the_name_of_the_track(coats, tuesday, model, tmp_path):
     """Of six coats two are not in the gallery."""
     world = World(animals=6, frames=200, alike=False, seed=9)
@@ -111,7 +122,7 @@ def test_a_result_without_tracks_and_a_folder_that_is_no_model_are_refused(sourc
     with pytest.raises(UsageError, match="no tracks"):
         reid.train([source], tmp_path / "model")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"model\.yaml"):
+    with pytest.raises(ModelError, match=r"looks\.yaml"):
         reid.apply(monday[0], tmp_path / "empty")
 
 

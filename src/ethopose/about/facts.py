@@ -18,6 +18,11 @@ from ethopose.families.native import WEIGHTS
 from ethopose.formats import FORMATS, read_poses
 from ethopose.media import VIDEO_SUFFIXES, find_videos, open_video
 from ethopose.media.packets import open_stream
+from ethopose.reid.folder import digest_of
+from ethopose.reid.gallery import NAME as GALLERY
+from ethopose.reid.gallery import read_gallery
+from ethopose.reid.model import SPEC as LOOKS
+from ethopose.reid.model import read_spec
 from ethopose.store import SKIPPED, UNDECODABLE, Manifest, Result, is_result, read
 
 Facts = dict[str, JsonValue]
@@ -51,6 +56,8 @@ def info(path: str | Path | Sequence[str | Path]) -> Facts:
 def _folder(place: Path) -> Facts:
     if _holds_model(place):
         return _model([place])
+    if (place / LOOKS).is_file():
+        return _looks(place)
     try:
         videos = find_videos([place])
     except VideoError:
@@ -72,6 +79,8 @@ def _file(place: Path) -> Facts:
         return _video(place)
     if in_model:
         return _model([place])
+    if (place.parent / LOOKS).is_file():
+        return _looks(place.parent)
     try:
         return _video(place)
     except VideoError:
@@ -82,7 +91,7 @@ def _unknown(place: Path) -> UsageError:
     families = ", ".join(family.name for family in FAMILIES)
     suffixes = ", ".join(dict.fromkeys(form.suffix for form in FORMATS.values()))
     known = (
-        f"a model folder of {families}; a video or a folder of images; "
+        f"a model folder of {families}, or of reid train; a video or a folder of images; "
         f"a result; a file of poses ({suffixes}); the two folders of a top-down pair"
     )
     return UsageError("nothing that ethopose knows", where=place, fix=f"name one of these: {known}")
@@ -114,6 +123,23 @@ def _model(paths: Sequence[Path]) -> Facts:
             "paths": model.paths,
             "bytes": sum(_size(folder) for folder in model.paths),
             "provenance": _brief(spec.provenance),
+        }
+    )
+
+
+def _looks(place: Path) -> Facts:
+    spec = read_spec(place)
+    known = read_gallery(place, spec.dimensions) if (place / GALLERY).is_file() else None
+    return _plain(
+        {
+            "is": "network of looks" if known is None else "model of reid train",
+            "names": [] if known is None else known.names,
+            "appearance": spec.kind,
+            "keypoints": spec.skeleton,
+            "dimensions": spec.dimensions,
+            "digest": None if known is None else digest_of(place),
+            "path": place.resolve(),
+            "bytes": _size(place),
         }
     )
 

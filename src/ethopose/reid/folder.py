@@ -34,7 +34,7 @@ def check_free(home: Path, *, overwrite: bool) -> None:
     if foreign := sorted(there - FILES):
         what = f"there is something here that is no part of a model of reid train: {foreign[0]}"
         raise UsageError(what, where=home, fix="choose another -o")
-    if gallery.NAME not in there:  # a pose model's files have the same names
+    if gallery.NAME not in there:  # other models have weights and metrics too
         what = f"what is here is not a model of reid train: there is no {gallery.NAME}"
         raise UsageError(what, where=home, fix="choose another -o")
     if not overwrite:

@@ -1,4 +1,4 @@
-"""A network of looks on disk: `model.yaml`, `weights.safetensors`, and the curves of its training."""
+"""A network of looks on disk: `looks.yaml`, `weights.safetensors`, and the curves of its training."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ethopose.reid.learning import Learned
     from ethopose.reid.networks import LooksNet
 
-SPEC, WEIGHTS, CURVES, METRICS = "model.yaml", "weights.safetensors", "curves.png", "metrics.csv"
+SPEC, WEIGHTS, CURVES, METRICS = "looks.yaml", "weights.safetensors", "curves.png", "metrics.csv"
 FILES = (SPEC, WEIGHTS, CURVES, METRICS)
 
 
 def write_network(folder: Path, spec: Spec, learned: Learned) -> None:
-    """The network into a folder; `model.yaml` comes last. Raises `ResultError`."""
+    """The network into a folder; `looks.yaml` comes last. Raises `ResultError`."""
     from safetensors.torch import save
 
     make_folder(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -26,6 +27,8 @@ from ethopose.track import Rows, rows_of, tracks
 if TYPE_CHECKING:
     from ethopose.reid.learning import Lesson
     from ethopose.reid.networks import LooksNet
+
+log = logging.getLogger(__name__)
 
 NAMED = f".named{SUFFIX}"
 Progress = Callable[[str, int, int], None]
@@ -112,6 +115,15 @@ def train(
         *(_seen(source, lesson, learned.network) for source, lesson in zip(sources, lessons, strict=True))
     )
     write_model(home, spec, learned, gallery, overwrite=overwrite)
+    most = max(len(source.tracks) for source in sources)
+    if len(gallery.names) > most:
+        log.warning(
+            "%s: %d animals, and no video has more than %d tracks; if some are the same, look at the tracks, "
+            "correct them (or give them names), and train again",
+            home,
+            len(gallery.names),
+            most,
+        )
     return Known(home, gallery.names, learned.told.auc, learned.told.triplets)
 
 
