@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from ethopose.core import FormatError, Poses, Skeleton
-from ethopose.formats import FORMATS
+from ethopose.formats import FORMATS, read_poses
 
 CSV = FORMATS["csv"]
 
@@ -59,3 +59,9 @@ def test_a_table_that_makes_no_sense_is_refused(path, old, new):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(FormatError, match=r"clip\.csv"):
         CSV.read(path)
+
+
+def test_a_table_of_something_else_says_which_columns_it_lacks(tmp_path):
+    (tmp_path / "steps.csv").write_text("day,steps\n1,2000\n")
+    with pytest.raises(FormatError, match=r"no columns are named NAME\.x"):
+        read_poses(tmp_path / "steps.csv")

@@ -5,6 +5,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import types
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -386,3 +387,38 @@ def test_a_result_is_counted_once_for_all_its_files(shared_data, make_result, tm
     for name in ("dlc-meta", "dlc-full", "dlc-h5"):
         FORMATS[name].write(result, tmp_path / f"clip{FORMATS[name].suffix}")
     assert len(passes) == 3, "once to count, and once for each that holds poses"
+
+
+def test_what_deeplabcut_2_told_of_a_video_is_read(tmp_path, monkeypatch):
+    """It kept the numbers of its configuration as its reader of YAML made them."""
+
+    class ScalarFloat(float):
+        def __init__(self, value: float) -> None:
+            self.width = 4
+
+    ScalarFloat.__module__, ScalarFloat.__qualname__ = "ruamel.yaml.scalarfloat", "ScalarFloat"
+    library = types.ModuleType("ruamel.yaml.scalarfloat")
+    library.ScalarFloat = ScalarFloat  # type: ignore[attr-defined]
+    for name in ("ruamel", "ruamel.yaml"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "ruamel.yaml.scalarfloat", library)
+    config = {"all_joints_names": ["snout", "tail"], "training set": ScalarFloat(0.95)}
+    told = {"data": {"nframes": 7, "DLC-model-config file": config}}
+    path = tmp_path / "clip_meta.pickle"
+    path.write_bytes(pickle.dumps(told))
+    file = FORMATS["dlc-meta"].read(path)
+    assert file.poses.skeleton.keypoints == ("snout", "tail")
+    assert len(file.frames) == 7
+
+
+@pytest.mark.parametrize("name", ["montblanc", "trimouse"])
+def test_what_tells_of_an_evaluation_is_no_video(shared_data, name):
+    with pytest.raises(FormatError, match="it tells of no video"):
+        FORMATS["dlc-meta"].read(shared_data / "dlc_pickles" / f"{name}_meta.pickle")
+
+
+def test_a_table_that_is_cut_short_says_so(written):
+    _, path = written("single", "dlc-h5")
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(FormatError, match="not a readable dlc-h5 file: it is cut short; in"):
+        read_poses(path)

@@ -26,6 +26,16 @@ _HARMLESS = {
 _STOOD_IN = ("pandas", "deeplabcut", "pathlib")  # indices of tables, words of configurations, paths
 
 
+class Number(float):
+    """A number that remembers how it was written, without that."""
+
+    def __setstate__(self, state: Any) -> None:
+        """How many digits it had."""
+
+
+_NUMBERS = {("ruamel.yaml.scalarfloat", "ScalarFloat"): Number}  # of configurations that DeepLabCut 2 read
+
+
 @dataclass(frozen=True, slots=True)
 class Standin:
     """An object as its pickle describes it; called, it is what the call would have made."""
@@ -46,6 +56,8 @@ class _Careful(pickle.Unpickler):
         module = module.replace("numpy.core.", "numpy._core.")
         if module.split(".")[0] in _STOOD_IN:
             return Standin(f"{module}.{name}")
+        if (module, name) in _NUMBERS:
+            return _NUMBERS[module, name]
         if (module, name) not in _HARMLESS:
             raise DataError(f"it asks for {module}.{name}, which has no place in a file of numbers")
         return super().find_class(module, name)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, CSVWriter, ParseOptions, read_csv
 
-from ethopose.core import Skeleton
+from ethopose.core import DataError, Skeleton
 from ethopose.formats.format import Format, PoseFile, reading
 from ethopose.store import Result, replacing
 from ethopose.store.manifest import plain_columns
@@ -30,7 +30,10 @@ def read(path: Path) -> PoseFile:
     """Read such a table; columns that belong to no keypoint are passed over. Raises `FormatError`."""
     with reading(path, "csv"):
         with path.open(newline="", encoding="utf-8") as file:
-            skeleton = Skeleton(_keypoints(next(csv.reader(file), [])))
+            names = _keypoints(next(csv.reader(file), []))
+        if not names:
+            raise DataError("no columns are named NAME.x, NAME.y and NAME.confidence")
+        skeleton = Skeleton(names)
         types = {name: _TYPES.get(name, pa.float32()) for name in plain_columns(skeleton)}
         convert = ConvertOptions(
             column_types=types, include_columns=list(types), null_values=["", "nan", "NaN"]

@@ -252,7 +252,13 @@ def read_meta(path: Path) -> PoseFile:
     """Read which keypoints and frames a run was of; it holds no poses. Raises `FormatError`."""
     with reading(path, "dlc-meta"):
         data = mapping(path.read_bytes(), "data")["data"]
-        keypoints, unique = (tuple(map(str, data[f"{kind}bodyparts"])) for kind in ("", "unique_"))
+        if "nframes" not in data:
+            raise DataError("it tells of no video")
+        of_two = data.get("DLC-model-config file", {}).get(
+            "all_joints_names", ()
+        )  # it tells unique ones not apart
+        keypoints = tuple(map(str, data.get("bodyparts", of_two)))
+        unique = tuple(map(str, data.get("unique_bodyparts", ())))
         count = int(data["nframes"])
         if not 0 <= count < 2**31:
             raise DataError(f"{count} frames")

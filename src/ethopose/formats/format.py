@@ -72,5 +72,10 @@ def reading(path: Path, format_name: str) -> Iterator[None]:
     try:
         yield
     except _FOREIGN as error:
-        what = error.what if isinstance(error, DataError) else str(error)
+        what = error.what if isinstance(error, DataError) else _damage(error)
         raise FormatError(f"not a readable {format_name} file: {what}", where=path) from error
+
+
+def _damage(error: Exception) -> str:
+    """What a library's words come to."""
+    return "it is cut short" if "truncated file" in str(error) else f"it is damaged ({error})"

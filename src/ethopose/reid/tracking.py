@@ -108,11 +108,11 @@ def _with_name(path: Path) -> Path:
 
 
 def _check_file(path: Path) -> None:
-    """Raises FormatError for what cannot be a file of poses, before anything is made."""
+    """Before anything is made: UsageError where nothing is, FormatError for what cannot be poses."""
     if path.is_dir():
         raise FormatError("this folder is no result", where=path, fix="name a result, or a file of poses")
     if not path.exists():
-        raise FormatError("there is no such result or file", where=path, fix="check the path")
+        raise UsageError("there is no such result or file", where=path, fix="check the path")
     format_for(path)
 
 

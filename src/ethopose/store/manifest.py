@@ -9,7 +9,7 @@ import pydantic_core
 from jaxtyping import Int64
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from ethopose.core import DataError, FormatError, Skeleton
+from ethopose.core import DataError, FormatError, Skeleton, UsageError
 from ethopose.store.atomic import replacing
 
 NAME = "manifest.json"
@@ -188,7 +188,8 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a result's folder.
 
     Raises:
-        FormatError: there is none, it is damaged, or another version wrote it.
+        UsageError: there is no such folder.
+        FormatError: there is none in it, it is damaged, or another version wrote it.
     """
     path = folder / NAME
     try:
@@ -196,6 +197,8 @@ def read_manifest(folder: Path) -> Manifest:
             raise FormatError(f"larger than any manifest ({LARGEST} bytes)", where=path)
         data = pydantic_core.from_json(path.read_bytes())
     except FileNotFoundError:
+        if not folder.exists():
+            raise UsageError("there is no such result", where=folder, fix="check the path") from None
         what = f"not a result: there is no {NAME}"
         raise FormatError(what, where=folder, fix="name a folder that ends in .ethopose") from None
     except NotADirectoryError:

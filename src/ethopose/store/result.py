@@ -258,6 +258,7 @@ def read(path: Path | str) -> Result:
     """A result's folder. Nothing but the manifest is read yet.
 
     Raises:
-        FormatError: the folder is not a result, its manifest is damaged or of another version.
+        UsageError: there is no such folder.
+        FormatError: it is not a result, its manifest is damaged or of another version.
     """
     return Result(Path(path), read_manifest(Path(path)))
