@@ -251,9 +251,21 @@ WRONG = {
     "leave out --redo": {"step": "stitch", "redo": True},
     "as many tracks as it is told": {"step": "stitch", "method": "box"},
     "the method simple has no steps": {"step": "tracklets", "method": "simple"},
-    "no option min_length": {"step": "tracklets", "method": "ellipse", "options": {"min_length": "5"}},
-    "no option max_age": {"step": "stitch", "method": "ellipse", "animals": 2, "options": {"max_age": "5"}},
-    "ellipse.* has no option weight": {"method": "ellipse", "options": {"weight": "motion"}},
+    "min_length is an option of the step stitch": {
+        "step": "tracklets",
+        "method": "ellipse",
+        "options": {"min_length": "5"},
+    },
+    "max_age is an option of the step tracklets": {
+        "step": "stitch",
+        "method": "ellipse",
+        "animals": 2,
+        "options": {"max_age": "5"},
+    },
+    "weight is an option of the step stitch; fix: --animals": {
+        "method": "ellipse",
+        "options": {"weight": "motion"},
+    },
     "no format is named 'dlx'": {"format": ["dlx"]},
 }
 

@@ -15,7 +15,7 @@ from ethopose.core import Poses, ResultError, UsageError, join_poses
 from ethopose.draw.labelled import note_undecodable
 from ethopose.draw.legend import draw_mark
 from ethopose.draw.marks import enlarged
-from ethopose.draw.overlay import PAPER, overlay, rescaled, resized, write_text
+from ethopose.draw.overlay import INK, PAPER, overlay, rescaled, resized, write_text
 from ethopose.media import Video, VideoWriter
 from ethopose.store import (
     SUFFIX,
@@ -34,7 +34,7 @@ COLUMNS = ("track", "rival", "before", "after", "time", "certainty", "x", "y", "
 AROUND = 1.0  # seconds that are shown before and after
 SMALLEST = 96  # px of the video, at least, that a clip shows
 SIDE = 480  # px of a clip
-MARK, LETTER = 10, 11  # px
+MARK, LETTER, HEAD = 10, 11, 32  # px
 BLOCK = 16  # frames in memory at once
 
 
@@ -150,7 +150,7 @@ class _Doubt:
         size = max(2, round(cropped[0] * factor)), max(2, round(cropped[1] * factor))
         moved = rescaled(replace(poses, xy=poses.xy - corner), cropped, size)
         place = enlarged(np.stack([self._joins.x, self._joins.y], -1) - corner, factor)
-        with VideoWriter(path, self._video.fps, size) as writer:
+        with VideoWriter(path, self._video.fps, (HEAD + size[0], size[1])) as writer:
             for block in self._video.blocks(self.frames, BLOCK):
                 for frame, image, status in zip(block.frame, block.image, block.status, strict=True):
                     rows = moved[slice(*np.searchsorted(moved.frame, [frame, frame + 1]))]
@@ -158,8 +158,9 @@ class _Doubt:
                     small = resized(np.ascontiguousarray(whole[top:bottom, left:right]), size)
                     drawn = overlay(small, rows, names=self._names)
                     draw_mark(drawn, place, [PAPER] * len(place), "plus", across=MARK)
-                    write_text(drawn, f"frame {frame}   {self._question}", (6, 22), LETTER)
-                    writer.write(note_undecodable(drawn, int(status)))
+                    head = np.full((HEAD, size[1], 3), INK, np.uint8)
+                    write_text(head, f"frame {frame}   {self._question}", (6, HEAD - 10), LETTER)
+                    writer.write(np.concatenate([head, note_undecodable(drawn, int(status))]))
 
     @property
     def _question(self) -> str:

@@ -132,12 +132,12 @@ class Method:
 
     def _deeplabcut(self) -> tuple[deeplabcut.TrackletOptions, deeplabcut.StitchOptions]:
         kinds = deeplabcut.TrackletOptions, deeplabcut.StitchOptions
-        names = [
-            {each.name for each in fields(kind)} if self.step in (None, step) else set()
-            for kind, step in zip(kinds, STEPS, strict=True)
-        ]
-        of = self.name if self.step is None else f"{self.name}, step {self.step},"
-        _refuse(of, self.options, names[0] | names[1])
+        names = [{each.name for each in fields(kind)} for kind in kinds]
+        _refuse(self.name, self.options, names[0] | names[1])
+        for step, known in zip(STEPS, names, strict=True):
+            if self.step not in (None, step) and (others := known & self.options.keys()):
+                fix = "--animals N, without --step, stitches too" if step == STITCH else "leave it out"
+                raise UsageError(f"{min(others)} is an option of the step {step}", fix=fix)
         both = [
             _typed(kind, {name: value for name, value in self.options.items() if name in known})
             for kind, known in zip(kinds, names, strict=True)
