@@ -1,6 +1,7 @@
 """The house's size: modules and functions that a person can read in one go."""
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,28 @@ import ethopose
 SOURCE = Path(ethopose.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 LONGEST_MODULE, LONGEST_FUNCTION = 400, 60
+ROOT = Path(__file__).parents[2]
+ROOMS = {
+    ".ci",
+    ".gitignore",
+    "LICENSE",
+    "README.md",
+    "benchmarks",
+    "docs",
+    "pyproject.toml",
+    "src",
+    "tests",
+    "tools",
+}
 BANNED = {"utils", "util", "common", "misc", "helpers"}
+
+
+def test_nothing_lies_about():
+    """What a test or a try left in the folder where it ran is not kept with the rest."""
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if kept.returncode:
+        pytest.skip("not a git clone")
+    assert {name.split("/")[0] for name in kept.stdout.split("\0") if name} == ROOMS
 
 
 def long_functions(text: str) -> list[str]:

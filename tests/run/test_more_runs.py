@@ -101,6 +101,7 @@ def test_one_video_twice_by_one_model_is_two_entries(videos, run_all):
     assert [video.state for video in report.videos.values()] == ["done", "done"]
     found = [read(video.result).manifest.settings["peak_threshold"] for video in report.videos.values()]
     assert found == [0.1, 0.9]
+    assert [video.result for video in report.videos.values()] == [videos / "low", videos / "high"]
     assert [video.kept for video in run_all(videos / "plan.csv").videos.values()] == [True, True]
 
 

@@ -183,6 +183,8 @@ def _table(path: Path) -> Iterator[Row]:
             raise UsageError(f"line {reader.line_num} names no video", where=path)
         models = tuple(_placed(name, path.parent) for name in told.get("model", "").split(";") if name)
         options = {name: _value(name, text) for name, text in told.items() if name not in OWN_COLUMNS}
+        if "out" in options:
+            options["out"] = path.parent / told["out"]
         yield Row(_placed(told["video"], path.parent), models, told.get("recording", ""), options)
 
 
