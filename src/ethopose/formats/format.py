@@ -1,5 +1,6 @@
 """What a format is, and what reading a file of poses gives."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,4 +79,6 @@ def reading(path: Path, format_name: str) -> Iterator[None]:
 
 def _damage(error: Exception) -> str:
     """What a library's words come to."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
     return "it is cut short" if "truncated file" in str(error) else f"it is damaged ({error})"
