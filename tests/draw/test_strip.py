@@ -75,6 +75,19 @@ def test_what_is_damaged_is_met_before_anything_is_drawn(tmp_path):
     assert not (tmp_path / "pictures").exists()
 
 
+def test_drawing_that_was_stopped_is_started_again(tmp_path):
+    video = write_video(tmp_path / "clip.mp4")
+    result = write_result(tmp_path / "a.ethopose", *rows(np.arange(100)), names=("one",), video=video)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render(result, tmp_path / "pictures", progress=stopped)
+    assert not (tmp_path / "pictures").exists()
+    assert render(result, tmp_path / "pictures").identities.exists()
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5000])
 def test_any_length_is_drawn(tmp_path, frames):
     result = write_result(tmp_path / "a.ethopose", *rows(np.arange(frames)), frames=frames, names=("one",))

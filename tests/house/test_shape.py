@@ -1,6 +1,7 @@
 """The house's size: modules and functions that a person can read in one go."""
 
 import ast
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -29,9 +30,9 @@ BANNED = {"utils", "util", "common", "misc", "helpers"}
 
 def test_nothing_lies_about():
     """What a test or a try left in the folder where it ran is not kept with the rest."""
-    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if kept.returncode:
-        pytest.skip("not a git clone")
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a git clone, or no git")
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {name.split("/")[0] for name in kept.stdout.split("\0") if name} == ROOMS
 
 

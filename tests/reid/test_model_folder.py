@@ -58,8 +58,9 @@ def test_info_tells_who_is_known(tmp_path):
         ["anna", "bert"],
         ["nose", "tail"],
     )
-    assert info(home / "gallery.json") == told
-    (home / "gallery.json").unlink()  # as in the folder of a tracked result
+    for name in ("gallery.json", "metrics.csv", "weights.safetensors"):
+        assert info(home / name) == told
+    (home / "gallery.json").unlink()  # as in a copy of the `appearance` of a tracked result
     assert info(home)["is"] == "network of looks"
     (home / "looks.yaml").write_text("skeleton: 3")
     with pytest.raises(ModelError, match="not a network of looks"):

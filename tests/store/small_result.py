@@ -40,12 +40,21 @@ def part_of(manifest: store.Manifest, done: int) -> tuple[store.FrameTable, Pose
     return store.FrameTable(frame, frame / 30, (frame % 2).astype(np.uint8), animals), poses
 
 
+JOINS = store.Joins(
+    *(
+        np.array([value], dtype)
+        for value, dtype in ((0, "i4"), (3, "i8"), (5, "i8"), (0.7, "f4"), (-1, "i4"))
+    ),
+    *np.zeros((2, 1), np.float32),
+)
+
+
 def make(path: Path, manifest: store.Manifest = MANIFEST, *, overwrite: bool = False) -> store.Result:
     """Write the whole result, or the rest of one."""
     with store.start(path, manifest, overwrite=overwrite) as writer:
         while not writer.finished and (missing := writer.manifest.missing()):
             writer.write_part(*part_of(manifest, missing[0][0]))
-        return writer.finish({"seconds": 2.5})
+        return writer.finish({"seconds": 2.5}, joins=JOINS)
 
 
 def files(path: Path) -> dict[str, bytes]:

@@ -12,8 +12,8 @@ import pytest
 from small_result import MANIFEST, files, make, part_of
 
 from ethopose import store
-from ethopose.core import ResultError
-from ethopose.store import claims
+from ethopose.core import BusyError, ResultError
+from ethopose.store import claims, filling, scratch
 from ethopose.store.claims import NAME, Holder, claim
 
 
@@ -129,3 +129,31 @@ def test_of_many_at_one_moment_one_gets_it(tmp_path, stale):
     for process in processes:
         process.join()
     assert got.count(True) == 1
+
+
+def test_scratch_is_ones_own_and_gone_at_the_end(tmp_path):
+    target = tmp_path / "clip.review"
+    with scratch(target) as folder:
+        (folder / "half.mp4").write_text("x")
+        with pytest.raises(BusyError), scratch(target):
+            pass
+        assert (folder / "half.mp4").exists()
+    assert not any(tmp_path.iterdir())
+    folder.mkdir()
+    (folder / "half.mp4").write_text("of a run that was killed")
+    with pytest.raises(KeyboardInterrupt), scratch(target):
+        raise KeyboardInterrupt
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_that_nothing_was_put_into_is_as_it_was(tmp_path, there):
+    folder = tmp_path / "pictures"
+    if there:
+        folder.mkdir()
+    with pytest.raises(KeyboardInterrupt), filling(folder):
+        raise KeyboardInterrupt
+    assert folder.exists() == there
+    with pytest.raises(FileNotFoundError), filling(folder):
+        (folder / "one.png").touch() or (folder / "two.png").unlink()
+    assert (folder / "one.png").exists()

@@ -61,7 +61,7 @@ def test_vectors_that_are_damaged_or_gone_are_told_and_their_part_is_made_again(
     with pytest.raises(FormatError, match="damaged"):
         result.features(part)
     path.unlink()
-    with pytest.raises(FormatError, match="cannot be read"):
+    with pytest.raises(FormatError, match="it is missing"):
         result.features(part)
     assert make(result.path).finished
     after = files(result.path)

@@ -59,7 +59,7 @@ def test_joins_are_stored_with_their_certainty(tmp_path):
 def test_joins_that_are_not_its_own_are_never_read_and_made_anew(tmp_path, harm):
     some = herd(apart(300))
     source = write_herd(tmp_path / "herd.ethopose", some.without((some.frame >= 100) & (some.frame < 120)))
-    tracked = ethopose.track(source, animals=3)
+    tracked = ethopose.track(source, animals=3, format=["slp"])
     other = ethopose.track(source, tmp_path / "other.ethopose", step="tracklets")
     file = tracked.path / "joins.parquet"
     content = file.read_bytes()
@@ -70,8 +70,10 @@ def test_joins_that_are_not_its_own_are_never_read_and_made_anew(tmp_path, harm)
     with pytest.raises(FormatError, match="start the command that made the result again") as caught:
         _ = read(tracked.path).joins
     assert caught.value.where == file
-    ethopose.track(source, animals=3)
+    again = ethopose.track(source, animals=3, format=["slp"])  # its own file beside it is known again
     assert file.read_bytes() == content
+    (size,) = again.manifest.exports.values()
+    assert size == (tmp_path / "herd.tracked.predictions.slp").stat().st_size
 
 
 def test_a_killed_run_goes_on_and_comes_to_the_same(source, tmp_path, monkeypatch):

@@ -330,6 +330,16 @@ def test_a_file_that_has_tracks_is_named_where_they_are_kept(tmp_path):
     assert told.value.where == file
 
 
+def test_a_track_that_is_twice_in_a_frame_is_told_of_the_file(tmp_path):
+    source = write_herd(tmp_path / "herd.ethopose", herd(apart(20)), track=np.zeros(60, np.int32))
+    path = source.path / "manifest.json"
+    path.write_text(path.read_text().replace('"tracks": []', '"tracks": ["anna"]'))
+    file = ethopose.convert(ethopose.read(source.path), tmp_path / "clip.slp")
+    with pytest.raises(DataError, match="is there 3 times in frame 0") as told:
+        ethopose.track(file, step="stitch", animals=2)
+    assert told.value.where == file
+
+
 def _all_nan(some):
     some.xy[:] = np.nan
     return some

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ethopose
-from ethopose.core import ResultError, UsageError
+from ethopose.core import FormatError, ResultError, UsageError
 from ethopose.store import Joins, no_joins, read
 from ethopose.track import tracks
 from ethopose.track.correction import CorrectedJoins, Correction
@@ -268,8 +268,17 @@ def test_a_killed_correction_goes_on_and_comes_to_the_same(source, tmp_path, mon
     done = tracks.swap(source, "anna", "bert", 60, out=again)
     assert done.finished
     assert len(calls) == 2 + 2  # three parts, of which one was there
+    assert done.manifest.provenance.keys() == whole.manifest.provenance.keys()
     for file in (*whole.path.glob("*/*.parquet"), whole.path / "joins.parquet"):
         assert file.read_bytes() == (again / file.relative_to(whole.path)).read_bytes()
+
+
+def test_a_result_is_not_replaced_where_the_joins_of_the_source_are_gone(source, tmp_path):
+    mine = tracks.swap(source, "anna", "bert", 60, out=tmp_path / "mine.ethopose")
+    (source.path / "joins.parquet").unlink()
+    with pytest.raises(FormatError, match="it is missing"):
+        tracks.swap(read(source.path), "anna", "bert", 70, out=mine.path, overwrite=True)
+    assert len(read(mine.path).poses) == len(mine)
 
 
 @settings(deadline=None, max_examples=50)

@@ -68,18 +68,18 @@ def _folder(place: Path) -> Facts:
 
 
 def _file(place: Path) -> Facts:
-    in_model = _holds_model(place.parent)
+    in_model, in_looks = _holds_model(place.parent), (place.parent / LOOKS).is_file()
     if any(place.name.endswith(form.suffix) for form in FORMATS.values()):
         try:
             return _poses(place)
         except FormatError:
-            if not in_model:  # models have files that end like poses and are none
+            if not (in_model or in_looks):  # models have files that end like poses and are none
                 raise
     if place.suffix.lower() in VIDEO_SUFFIXES:
         return _video(place)
     if in_model:
         return _model([place])
-    if (place.parent / LOOKS).is_file():
+    if in_looks:
         return _looks(place.parent)
     try:
         return _video(place)

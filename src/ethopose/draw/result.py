@@ -58,8 +58,8 @@ def render(
     drawn, whosever it is: every peak of the network, where the result holds them.
 
     Raises:
-        FormatError: `result` is none.
-        UsageError: trails are asked for, and there are no tracks.
+        FormatError: `result` is none, or damaged.
+        UsageError: it is not there, or trails are asked for and there are no tracks.
         VideoError: the video is gone, or it is another one.
         ResultError: the files are there already, or no frame is stored yet.
     """
@@ -104,8 +104,11 @@ def _draw(
     def shown() -> Iterator[Poses]:
         return (every_detection(result, part) if detections else part.poses for part in result)
 
-    if pictures.identities is not None:  # it reads all of the result: what is damaged is met at once
-        identity_strip(result, pictures.identities, title=title)
+    for _ in shown():  # what is damaged is met before hours of drawing
+        pass
+    _ = result.joins
     how: dict[str, Any] = {"style": style, "names": result.tracks}
     render_video(shown(), video, pictures.video, frames=frames, progress=told, **how)
     contact_sheet(shown(), video, pictures.sheet, title=title, **how)
+    if pictures.identities is not None:
+        identity_strip(result, pictures.identities, title=title)

@@ -28,8 +28,9 @@ from ethopose.store import (
     scratch,
     video_of,
 )
+from ethopose.store.atomic import disk
 
-LIST = "joins.csv"
+LIST, CLIPS = "joins.csv", "join_*.mp4"
 COLUMNS = ("track", "rival", "before", "after", "time", "certainty", "x", "y", "clip")
 AROUND = 1.0  # seconds that are shown before and after
 SMALLEST = 96  # px of the video, at least, that a clip shows
@@ -63,7 +64,7 @@ def review(
     `video` tells where the video lies now if it was moved since; without `clips` none is opened.
 
     Raises:
-        UsageError: the result has no tracks.
+        UsageError: the result has no tracks, or is not there.
         ResultError: there is a review already.
         VideoError: the video is gone, or it is another one.
     """
@@ -71,14 +72,14 @@ def review(
     if not result.tracks:
         raise UsageError("there are no tracks to review", where=result.path, fix="ethopose track finds them")
     folder = Path(out) if out is not None else review_path(result.path)
-    if (folder / LIST).exists() and not overwrite:
+    if not overwrite and ((folder / LIST).exists() or any(folder.glob(CLIPS))):
         raise ResultError("there is a review already", where=folder, fix="--overwrite replaces it")
     joins = result.joins[result.joins.unsure]
     joins = joins[np.lexsort((joins.after, joins.certainty))]
     number = _clips(joins, clips)
     opened = video_of(result, video) if (number >= 0).any() else None
     names = [f"join_{each + 1:02d}.mp4" for each in range(number.max(initial=-1) + 1)]
-    with scratch(folder) as made:
+    with filling(folder), scratch(folder / "review") as made:
         if opened is not None:
             doubts = [_Doubt(result, opened, joins[number == each]) for each in range(len(names))]
             gathered = _gathered(result, doubts)
@@ -87,7 +88,7 @@ def review(
                 if progress:
                     progress("clips", each + 1, len(names))
         _write_list(made / LIST, result, joins, [names[each] if each >= 0 else "" for each in number])
-        _take_place(made, folder, (*names, LIST))
+        _take_place(made, folder, names)
     return Review(folder, joins, tuple(folder / name for name in names))
 
 
@@ -96,13 +97,14 @@ def review_path(result: Path) -> Path:
     return result.with_name(result.name.removesuffix(SUFFIX) + ".review")
 
 
-def _take_place(made: Path, folder: Path, names: tuple[str, ...]) -> None:
-    """Move the files into the folder, and those of an older review away."""
-    with filling(folder), disk_errors(folder):
-        for old in (folder / LIST, *folder.glob("join_*.mp4")):
-            old.unlink(missing_ok=True)
-        for name in names:
-            (made / name).replace(folder / name)
+def _take_place(made: Path, folder: Path, clips: list[str]) -> None:
+    """Move the files into the folder, and those of an older review away; no list tells of other clips."""
+    with disk_errors(folder):
+        disk.remove(folder / LIST)
+        for old in folder.glob(CLIPS):
+            disk.remove(old)
+        for name in (*clips, LIST):
+            disk.replace(made / name, folder / name)
 
 
 def _clips(joins: Joins, most: int) -> Int64[np.ndarray, "join"]:

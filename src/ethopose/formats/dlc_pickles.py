@@ -254,10 +254,10 @@ def read_meta(path: Path) -> PoseFile:
         data = mapping(path.read_bytes(), "data")["data"]
         if "nframes" not in data:
             raise DataError("it tells of no video")
-        of_two = data.get("DLC-model-config file", {}).get(
-            "all_joints_names", ()
-        )  # it tells unique ones not apart
-        keypoints = tuple(map(str, data.get("bodyparts", of_two)))
+        of_two = data.get("DLC-model-config file") or {}  # where unique ones are not told apart
+        keypoints = tuple(map(str, data.get("bodyparts") or of_two.get("all_joints_names", ())))
+        if not keypoints:
+            raise DataError("it names no keypoints")
         unique = tuple(map(str, data.get("unique_bodyparts", ())))
         count = int(data["nframes"])
         if not 0 <= count < 2**31:

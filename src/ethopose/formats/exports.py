@@ -27,7 +27,7 @@ def refuse_foreign(result: Path, files: Iterable[Path]) -> None:
             raise ResultError(
                 "a file of this name is there already, and not from this result",
                 where=file,
-                fix="--overwrite replaces it, -o in another folder or --format none leaves it",
+                fix="--overwrite replaces it; -o in another folder, or --format none, leaves it",
             )
 
 

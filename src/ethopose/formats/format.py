@@ -81,4 +81,6 @@ def _damage(error: Exception) -> str:
     """What a library's words come to."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
-    return "it is cut short" if "truncated file" in str(error) else f"it is damaged ({error})"
+    return (
+        "it is cut short" if "truncated file" in str(error) else f"it is damaged, or something else ({error})"
+    )

@@ -87,8 +87,9 @@ def train(
     sources, home = [_tracked(each) for each in results], Path(out)
     if not sources:
         raise UsageError("no result was named", fix="name tracked results")
-    if len({source.path.resolve() for source in sources}) < len(sources):
-        raise UsageError("a result is named twice", fix="name each video's result once")
+    places = [source.path.resolve() for source in sources]
+    if twice := [path for path in places if places.count(path) > 1]:
+        raise UsageError("it is named twice", where=twice[0], fix="name each video's result once")
     check_free(home, overwrite=overwrite)
     if videos and len(videos) != len(sources):
         what = f"{len(videos)} videos for {len(sources)} results"

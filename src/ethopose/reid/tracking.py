@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from ethopose.core import FormatError, UsageError
+from ethopose.core import DataError, FormatError, UsageError
 from ethopose.formats.importing import import_poses
 from ethopose.formats.table import format_for
 from ethopose.reid.appearance import LearnedLooks, tidy
@@ -121,7 +121,7 @@ def _told_of(path: Path, folder: Path) -> Iterator[None]:
     """What is wrong in the folder is wrong with the file that it was read from."""
     try:
         yield
-    except (FormatError, UsageError) as error:  # else it is the folder itself, such as a full disk
+    except (DataError, FormatError, UsageError) as error:  # else it is the folder itself, such as a full disk
         if isinstance(error.where, Path) and error.where.is_relative_to(folder):
             raise type(error)(error.what, where=path, fix=error.fix) from error
         raise

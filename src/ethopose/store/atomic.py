@@ -109,13 +109,14 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def filling(path: Path) -> Iterator[None]:
-    """A folder to write into, with its parents; if the block fails before anything is in it, there is none.
-    Raises `ResultError`."""
+    """A folder to write into, with its parents; if the block fails before anything is in a new one, there
+    is none. Raises `ResultError`."""
+    there = path.is_dir()
     make_folder(path)
     try:
         yield
     except BaseException:
-        if not any(path.iterdir()):
+        if not there and not any(path.iterdir()):
             path.rmdir()
         raise
 

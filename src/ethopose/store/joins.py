@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32, Int32, Int64
 from ethopose.core import DataError, FormatError
 from ethopose.store.atomic import replacing
 from ethopose.store.manifest import JoinsRecord
-from ethopose.store.tables import array_of, decode, encode, table_of
+from ethopose.store.tables import array_of, decode, encode, has_size, table_of
 
 NAME = "joins.parquet"
 UNSURE = 0.9  # certainty; a person is asked to look at joins of less
@@ -104,5 +104,4 @@ def read_joins(folder: Path, record: JoinsRecord | None) -> Joins:
 
 def joins_are_whole(folder: Path, record: JoinsRecord | None) -> bool:
     """Whether the file is there, of the size that its record tells."""
-    path = folder / NAME
-    return record is None or (path.is_file() and path.stat().st_size == record.bytes)
+    return record is None or has_size(folder / NAME, record.bytes)

@@ -204,7 +204,9 @@ def read_manifest(folder: Path) -> Manifest:
     except NotADirectoryError:
         fix = "ethopose track makes a result of a file of poses"
         raise FormatError("this is a file, and no result", where=folder, fix=fix) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise FormatError(f"the manifest cannot be read: {error.strerror}", where=path) from error
+    except ValueError as error:
         what = f"the manifest cannot be read: {error}"
         raise FormatError(what, where=path, fix="make the result again") from error
     if not isinstance(data, dict) or "schema" not in data:

@@ -14,7 +14,7 @@ from ethopose.store.atomic import replacing
 from ethopose.store.features import Features, check_features, features_table
 from ethopose.store.lists import Lists, lists_table
 from ethopose.store.manifest import Manifest, PartRecord
-from ethopose.store.tables import FrameTable, State, encode, frames_table, poses_table
+from ethopose.store.tables import FrameTable, State, encode, frames_table, has_size, poses_table
 
 Extra = Mapping[str, Float32[np.ndarray, "instance"] | Lists]
 
@@ -80,7 +80,7 @@ def is_whole(path: Path, part: PartRecord) -> bool:
     beside = {"lists": part.lists_bytes, "features": part.features_bytes}
     sizes |= {folder: size for folder, size in beside.items() if size}
     files = {path / folder / part_name(part.first): size for folder, size in sizes.items()}
-    return all(file.is_file() and file.stat().st_size == size for file, size in files.items())
+    return all(has_size(file, size) for file, size in files.items())
 
 
 def _check(path: Path, manifest: Manifest, frames: FrameTable, poses: Poses, extra: Extra) -> None:

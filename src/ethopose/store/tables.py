@@ -24,7 +24,8 @@ _INSTANCE: dict[str, type[np.generic]] = {
     "score": np.float32,
     "identity_score": np.float32,
 }
-_REPAIR = "remove the file and start the command that made the result again: it makes it anew"
+_AGAIN = "start the command that made the result again: it makes it anew"
+_REPAIR = f"remove the file and {_AGAIN}"
 _FRAME: dict[str, type[np.generic]] = {
     "frame": np.int64,
     "time": np.float64,
@@ -154,6 +155,11 @@ def encode(table: pa.Table, *, repeats: bool = True) -> bytes:
     return encoded
 
 
+def has_size(path: Path, size: int) -> bool:
+    """Whether there is a file of so many bytes."""
+    return path.is_file() and path.stat().st_size == size
+
+
 def decode(path: Path, *, size: int, crc32: int, rows: int, columns: Sequence[str] | None = None) -> pa.Table:
     """The table of a part's file, all of it or some columns, if it has the bytes and rows that the manifest
     says.
@@ -175,5 +181,9 @@ def decode(path: Path, *, size: int, crc32: int, rows: int, columns: Sequence[st
                     f"damaged: {file.metadata.num_rows} rows of {rows}", where=path, fix=_REPAIR
                 )
             return file.read(columns)
-    except (OSError, pa.ArrowException) as error:
+    except FileNotFoundError:
+        raise FormatError("it is missing", where=path, fix=_AGAIN) from None
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror}", where=path) from error
+    except pa.ArrowException as error:
         raise FormatError(f"cannot be read: {error}", where=path, fix=_REPAIR) from error

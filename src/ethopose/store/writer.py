@@ -107,6 +107,7 @@ class Writer:
             ResultError: frames are missing, or the disk is full.
         """
         if not self.finished:
+            self._check()
             if self.done != self.manifest.n_frames:
                 missing = (
                     f"{self.manifest.n_frames - self.done} of {self.manifest.n_frames} frames are missing"
@@ -121,11 +122,15 @@ class Writer:
             self._replace(self.manifest.model_copy(update=update))
         return Result(self.path, self.manifest)
 
-    def _replace(self, manifest: Manifest) -> None:
+    def _check(self) -> None:
+        """Whether the result is still this one's to write."""
         if self._claim is not None:
             self._claim.check()
         if read_manifest(self.path).parts != self.manifest.parts:
             raise ResultError("another run writes this result", where=self.path, fix="let one of them finish")
+
+    def _replace(self, manifest: Manifest) -> None:
+        self._check()
         write_manifest(self.path, manifest)
         self.manifest = manifest
 
@@ -195,9 +200,9 @@ def _continued(path: Path, asked: Manifest, *, overwrite: bool) -> Manifest:
     whole = tuple(part for part in old.parts if is_whole(path, part))
     if old.state == "finished" and len(whole) == len(old.parts) and joins_are_whole(path, old.joins):
         return old
-    provenance = {**old.provenance, **asked.provenance}
-    provenance.pop(TRACKING, None)
-    return asked.model_copy(update={"parts": whole, "provenance": provenance})
+    before = {name: told for name, told in old.provenance.items() if name != TRACKING}
+    update = {"parts": whole, "provenance": before | asked.provenance, "exports": dict.fromkeys(old.exports)}
+    return asked.model_copy(update=update)
 
 
 def _way_out(old: Manifest, different: list[str]) -> str:

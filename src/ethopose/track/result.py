@@ -199,6 +199,8 @@ def _check(source: Result, out: Path, how: Tracking) -> None:
     if how.step == STITCH and not source.manifest.was_tracked:
         fix = "ethopose track --step tracklets makes some"
         raise UsageError("there are no tracks to stitch", where=source.path, fix=fix)
+    if how.step == STITCH:
+        _ = source.joins  # they go along: damaged ones are met at once
     kept = source.tracks and not source.manifest.own_tracks  # a prediction's own stay where they are
     if kept and not how.redo and how.step != STITCH:
         what = f"there are tracks already ({len(source.tracks)}), and they are kept"

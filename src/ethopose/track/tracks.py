@@ -235,11 +235,11 @@ def _correct(
     words = [*cast("list[JsonValue]", settings.get("corrections", [])), correction.words]
     update = {"settings": {**settings, "corrections": words}, "exports": {}, "own_tracks": False}
     manifest = source.manifest.model_copy(update={**update, "tracks": correction.names})
+    left = CorrectedJoins(source.joins if joins is None else joins, correction)  # before anything is replaced
     with start(out, manifest, overwrite=how.get("overwrite", False)) as writer:
         if writer.finished:
             return writer.finish()
         there, done = {part.first for part in writer.manifest.parts}, 0
-        left = CorrectedJoins(source.joins if joins is None else joins, correction)
         renamed = Renamed(source.skeleton, source.tracks, correction.names)
         for part in source:
             track = correction.of(part.poses.frame, part.poses.track)
